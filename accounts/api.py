@@ -1,0 +1,58 @@
+from typing import Any
+
+from django.contrib.auth import authenticate
+from rest_framework import serializers
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import ApiTokenAuthentication
+from accounts.models import ApiToken
+from config.errors import Unauthorized
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses fields it doesn't know, by name: a misspelt field is not silently ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {name: [f"Unknown field. Use: {known}."] for name in unknown}
+            )
+        return super().to_internal_value(data)
+
+
+class LoginSerializer(StrictSerializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False)
+
+
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([])
+def login(request: Request) -> Response:
+    """Trades a username and password for a bearer token, which is shown this once."""
+    serializer = LoginSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    user = authenticate(request, **serializer.validated_data)
+    if user is None:
+        raise Unauthorized("Wrong username or password")
+    token, secret = ApiToken.objects.create(user=user, name="API sign-in")
+    return Response({"token": secret, "expiry": token.expiry})
+
+
+@api_view(["POST"])
+@authentication_classes([ApiTokenAuthentication])
+def logout(request: Request) -> Response:
+    """Revokes the token that the request was made with."""
+    request.auth.delete()
+    return Response(status=204)
+
+
+@api_view(["POST"])
+@authentication_classes([ApiTokenAuthentication])
+def logout_all(request: Request) -> Response:
+    """Revokes all the user's tokens."""
+    request.user.auth_token_set.all().delete()
+    return Response(status=204)

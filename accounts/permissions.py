@@ -1,0 +1,74 @@
+"""Who may do what by role and module: 401 without sign-in, 403 with the reason.
+
+The same two rules serve pages (decorators) and the API (permission classes).
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from accounts.models import Module, Role, User
+from config.errors import Forbidden, Unauthorized
+
+View = Callable[..., HttpResponse]
+
+
+def check_signed_in(user: User | AnonymousUser) -> None:
+    if not user.is_authenticated:
+        raise Unauthorized
+
+
+def check_role(user: User | AnonymousUser, *roles: Role) -> None:
+    check_signed_in(user)
+    if not user.has_role(*roles):
+        raise Forbidden(f"Requires role: {' or '.join(roles)}")
+
+
+def check_module(user: User | AnonymousUser, module: Module) -> None:
+    check_signed_in(user)
+    if not user.has_module(module):
+        raise Forbidden(f"No access to module: {module}")
+
+
+def module_required(module: Module) -> Callable[[View], View]:
+    """A page's rule: to the sign-in page without login, the 403 page without the module."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        @login_required
+        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+            check_module(request.user, module)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+class IsSignedIn(BasePermission):
+    def has_permission(self, request: Request, view: object) -> bool:
+        check_signed_in(request.user)
+        return True
+
+
+class IsAdmin(BasePermission):
+    def has_permission(self, request: Request, view: object) -> bool:
+        check_role(request.user, Role.ADMIN)
+        return True
+
+
+class HasSimulations(BasePermission):
+    def has_permission(self, request: Request, view: object) -> bool:
+        check_module(request.user, Module.SIMULATIONS)
+        return True
+
+
+class HasKnowledgeBase(BasePermission):
+    def has_permission(self, request: Request, view: object) -> bool:
+        check_module(request.user, Module.KNOWLEDGE_BASE)
+        return True

@@ -1,0 +1,35 @@
+"""One id per request: accepted from the client, returned, and in every log line and error."""
+
+import re
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from logging import LogRecord
+
+from django.http import HttpRequest, HttpResponse
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,128}", re.ASCII)
+
+
+class RequestIdMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        value = given if ACCEPTABLE.fullmatch(given) else str(uuid.uuid4())
+        token = request_id.set(value)
+        try:
+            response = self.get_response(request)
+        finally:
+            request_id.reset(token)
+        response["X-Request-ID"] = value
+        return response
+
+
+class RequestIdFilter:
+    def filter(self, record: LogRecord) -> bool:
+        record.request_id = request_id.get()
+        return True

@@ -1,0 +1,8 @@
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Whether this process answers; says nothing about the database or the engine."""
+    return JsonResponse({"status": "ok"})
