@@ -1,0 +1,34 @@
+# Everything runs in .venv; Python >= 3.11 and make are all that is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install demo run test lint bench
+help: ## What there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Install what is pinned into .venv
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sitrep needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	@touch $(STAMP)
+
+demo: $(STAMP) ## The whole product, without a key or a service, on http://127.0.0.1:$PORT (3001)
+	@exec $(BIN)/python scripts/demo.py
+
+run: $(STAMP) ## The one-machine service, with your own .env and key
+	@exec $(BIN)/python scripts/run.py
+
+test: $(STAMP) ## The whole suite, on SQLite and, where they answer, on PostgreSQL and Redis
+	@exec $(BIN)/python -m tests
+
+lint: $(STAMP) ## Style, import rules, missing migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: $(STAMP) ## The measurements in benchmarks/
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

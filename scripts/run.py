@@ -1,0 +1,31 @@
+"""`make run`: the one-machine service, on what .env says."""
+
+import os
+import sys
+
+from service import CELERY_BEAT, CELERY_WORKER, EMBEDDED_WORKER, ROOT, prepare, require_free, serve
+from service import web as web_command
+
+sys.path.insert(0, str(ROOT))
+
+from config.env import load_or_exit
+
+
+def main() -> int:
+    env = load_or_exit(ROOT)
+    # Only a site that others reach listens beyond this machine.
+    host = "127.0.0.1" if env.frontend_url.startswith(("http://localhost", "http://127.")) else ""
+    port = require_free(host, str(env.port))
+    environment = dict(os.environ) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    prepare(environment)
+    print(f"\nSitrep: {env.frontend_url}\n", flush=True)
+    processes = {"web": web_command(host, port)}
+    if env.celery_broker_url.startswith("memory:"):
+        processes["worker"] = EMBEDDED_WORKER
+    else:
+        processes |= {"worker": CELERY_WORKER, "beat": CELERY_BEAT}
+    return serve(processes, environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Preparing the site and running its processes side by side; shared by `demo` and `run`."""
+
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from honcho.manager import Manager
+
+ROOT = Path(__file__).resolve().parent.parent
+
+EMBEDDED_WORKER = [sys.executable, "manage.py", "embedded_worker"]
+# Threads: one process then owns all of its calls in flight, and every slice finds them.
+CELERY_WORKER = [
+    *(sys.executable, "-m", "celery", "-A", "config", "worker"),
+    *("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip"),
+]
+CELERY_BEAT = [
+    *(sys.executable, "-m", "celery", "-A", "config", "beat"),
+    *("--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING", "--pidfile", ""),
+]
+
+
+def web(host: str, port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"{host}:{port}"),
+        *("--workers", "2", "--threads", "4", "--log-level", "warning", "--no-control-socket"),
+    ]
+
+
+def manage(environment: Mapping[str, str], *arguments: str) -> None:
+    result = subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
+def prepare(environment: Mapping[str, str]) -> None:
+    manage(environment, "migrate", "--verbosity", "0")
+    manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
+
+
+def serve(processes: Mapping[str, list[str]], environment: Mapping[str, str]) -> int:
+    """Runs until Ctrl-C or TERM, or until one of the processes ends; then stops them all."""
+    manager = Manager()
+    for name, command in processes.items():
+        manager.add_process(name, f"exec {shlex.join(command)}", env=environment, cwd=str(ROOT))
+    manager.loop()
+    told_to_stop = manager.returncode in {0, 130, 143}
+    return 0 if told_to_stop else 1
+
+
+def require_free(host: str, port: str) -> int:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, int(port)))
+    except (OSError, ValueError, OverflowError) as error:
+        sys.exit(f"PORT={port} can't be used ({error}). Set PORT to a free one, such as PORT=3002.")
+    return int(port)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,163 @@
+"""Threads, messages and runs: OPENAI_PROTOCOL=assistants, for servers that still speak it.
+
+OpenAI switched it off on 2026-08-26. Independent servers differ from it and from one another, so
+whatever can be recognised without trusting a filter or a field is recognised that way.
+"""
+
+import re
+from typing import Any
+
+import openai
+
+from simulations.providers.base import (
+    OpenedTurn,
+    ProviderError,
+    RunSnapshot,
+    RunState,
+    Turn,
+    Usage,
+    number,
+    storable,
+)
+from simulations.providers.client import CREATE_TIMEOUT, call_json, poll_after
+
+# A status never seen before counts as active: the deadline ends it. So does `cancelling`.
+STATES = {
+    "completed": RunState.COMPLETED,
+    "cancelled": RunState.CANCELLED,
+    "failed": RunState.FAILED,
+    "incomplete": RunState.FAILED,
+    "expired": RunState.FAILED,
+    # No tools are offered, so a call for one can't be answered.
+    "requires_action": RunState.FAILED,
+}
+CITATION_MARK = re.compile(r"【\d+:\d+†[^】]+】")
+
+
+class AssistantsProvider:
+    def __init__(self, client: openai.OpenAI) -> None:
+        self.threads = client.beta.threads.with_raw_response
+        self.messages = client.beta.threads.messages.with_raw_response
+        self.runs = client.beta.threads.runs.with_raw_response
+
+    def open_turn(self, turn: Turn) -> OpenedTurn:
+        """Opens the thread and posts the question; a message posted before is found again."""
+        thread_id, message_id = turn.conversation_id, ""
+        if thread_id:
+            message_id = self._find_message(thread_id, turn)
+        else:
+            body, _ = call_json(
+                self.threads.create,
+                metadata={"simulation": turn.simulation_id},
+                timeout=CREATE_TIMEOUT,
+            )
+            thread_id = str(body["id"])
+        return OpenedTurn(thread_id, message_id or self._post_message(thread_id, turn))
+
+    def start_run(self, turn: Turn) -> RunSnapshot:
+        body, _ = call_json(
+            self.runs.create,
+            turn.conversation_id,
+            assistant_id=turn.assistant_id,
+            metadata=turn.metadata,
+            timeout=CREATE_TIMEOUT,
+        )
+        return read_run(body)
+
+    def find_run(self, turn: Turn) -> RunSnapshot | None:
+        body, _ = call_json(self.runs.list, turn.conversation_id, order="desc", limit=20)
+        for run in body.get("data") or []:
+            is_ours = (run.get("metadata") or {}).items() >= turn.metadata.items()
+            if is_ours and run.get("id") not in turn.known_run_ids:
+                return read_run(run)
+        return None
+
+    def fetch_run(self, conversation_id: str, run_id: str) -> RunSnapshot:
+        body, headers = call_json(self.runs.retrieve, run_id, thread_id=conversation_id)
+        run = read_run(body, poll_after(headers))
+        if run.state is not RunState.COMPLETED:
+            return run
+        return read_run(body, text=self._answer(conversation_id, run_id))
+
+    def cancel_run(self, conversation_id: str, run_id: str) -> RunSnapshot:
+        try:
+            call_json(self.runs.cancel, run_id, thread_id=conversation_id)
+        except ProviderError as error:
+            if error.status not in {400, 409}:
+                raise
+        # Whatever the answer to the cancel was, the run itself says how it stands.
+        return self.fetch_run(conversation_id, run_id)
+
+    def _post_message(self, thread_id: str, turn: Turn) -> str:
+        body, _ = call_json(
+            self.messages.create,
+            thread_id,
+            role="user",
+            content=turn.prompt,
+            metadata={"simulation": turn.simulation_id},
+            timeout=CREATE_TIMEOUT,
+        )
+        return str(body["id"])
+
+    def _find_message(self, thread_id: str, turn: Turn) -> str:
+        for message in self._list_messages(thread_id):
+            if (message.get("metadata") or {}).get("simulation") == turn.simulation_id:
+                return str(message["id"])
+        return ""
+
+    def _answer(self, thread_id: str, run_id: str) -> str:
+        """The newest message of the assistant's that this run wrote.
+
+        Filtered here: some servers ignore `run_id`, and the newest message may be the user's.
+        """
+        for message in self._list_messages(thread_id):
+            if message.get("role") == "assistant" and message.get("run_id") in (run_id, None):
+                return read_message(message)
+        return ""
+
+    def _list_messages(self, thread_id: str) -> list[dict[str, Any]]:
+        body, _ = call_json(self.messages.list, thread_id, order="desc", limit=20)
+        return body.get("data") or []
+
+
+def read_run(body: dict[str, Any], wait: float | None = None, text: str = "") -> RunSnapshot:
+    status = str(body.get("status") or "")
+    usage = body.get("usage") or {}
+    return RunSnapshot(
+        id=str(body["id"]),
+        status=status,
+        state=STATES.get(status, RunState.ACTIVE),
+        text=text,
+        reason=_reason(body),
+        usage=Usage(
+            input_tokens=number(usage.get("prompt_tokens")),
+            output_tokens=number(usage.get("completion_tokens")),
+            total_tokens=number(usage.get("total_tokens")),
+        ),
+        poll_after=wait,
+    )
+
+
+def read_message(message: dict[str, Any]) -> str:
+    parts = message.get("content") or []
+    if isinstance(parts, str):
+        return storable(CITATION_MARK.sub("", parts))
+    return storable("".join(_read_text(part) for part in parts if part.get("type") == "text"))
+
+
+def _read_text(part: dict[str, Any]) -> str:
+    """A part's text without citation marks: those its annotations name, and any left over."""
+    text = part.get("text") or ""
+    if isinstance(text, str):
+        return CITATION_MARK.sub("", text)
+    value = text.get("value") or ""
+    for annotation in text.get("annotations") or []:
+        if mark := annotation.get("text"):
+            value = value.replace(mark, "")
+    return CITATION_MARK.sub("", value)
+
+
+def _reason(body: dict[str, Any]) -> str:
+    error = body.get("last_error") or {}
+    details = body.get("incomplete_details") or {}
+    return storable(str(error.get("message") or details.get("reason") or ""))
