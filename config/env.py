@@ -1,0 +1,239 @@
+"""The environment, checked once at boot: typed, and with every problem told at once.
+
+An empty or blank value counts as unset. Messages tell names, lengths and line numbers, never a
+value, because any value may hold a secret.
+"""
+
+import io
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
+
+from environ import Env
+
+from config import env_values as to
+
+T = TypeVar("T")
+
+OPENAI_REMEDY = (
+    "Copy {} from your provider's dashboard, leave it empty to run without an assistant, "
+    "or set OPENAI_BASE_URL for another server."
+)
+WEBHOOK_REMEDY = (
+    "Copy the secret from the webhook's page, or leave it empty to do without webhooks."
+)
+
+# What has a default elsewhere, but none that is right in production.
+PRODUCTION_NEEDS = {
+    "DATABASE_URL": to.DATABASE_REMEDY,
+    "DJANGO_SECRET_KEY": to.SECRET_KEY_REMEDY,
+    "FRONTEND_URL": to.ORIGIN_REMEDY,
+}
+
+ENV_LINE = re.compile(
+    r"""\s*(?:export\s+)?(?P<name>[A-Za-z0-9_]+)\s*=\s*
+        (?P<value>"(?:\\.|[^"\\])*" | '[^']*' | [^\s"'\#].*? |)
+        (?:\s+\#.*)?\s*""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """One field per variable, of the same name in lower case; `database` is DATABASE_URL."""
+
+    app_env: str
+    debug: bool
+    log_level: str
+
+    database: dict[str, Any] = field(repr=False)
+    django_secret_key: str = field(repr=False)
+    celery_broker_url: str = field(repr=False)
+
+    port: int
+    frontend_url: str
+    allowed_hosts: tuple[str, ...]
+    trust_proxy: bool
+
+    openai_api_key: str = field(repr=False)
+    openai_assistant_id: str
+    openai_base_url: str | None
+    openai_protocol: str
+    openai_model: str
+    openai_webhook_secret: str = field(repr=False)
+
+    run_timeout_seconds: int
+    start_timeout_seconds: int
+    polls_per_second: float
+    call_slots: int
+    monthly_simulation_limit: int
+
+    @property
+    def openai_configured(self) -> bool:
+        needs_id = self.openai_protocol == "assistants"
+        return bool(self.openai_api_key and (self.openai_assistant_id or not needs_id))
+
+
+@dataclass(frozen=True)
+class Problem:
+    name: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}. {self.remedy}"
+
+
+class EnvironmentInvalid(Exception):
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def load(source: Mapping[str, str], base_dir: Path) -> Environment:
+    given = without_blanks(source)
+    problems: list[Problem] = []
+
+    def read(name: str, parse: Callable[[str], T], default: str = "") -> T:
+        try:
+            return parse(given.get(name, default))
+        except to.RejectedError as rejected:
+            problems.append(Problem(name, rejected.what, rejected.remedy))
+            return parse(default)  # to go on and find the other problems
+
+    app_env = read("APP_ENV", to.one_of("development", "production", "test"), "development")
+    production = app_env == "production"
+    port = read("PORT", to.whole(1, 65535), "3001")
+    frontend_url = read("FRONTEND_URL", to.origin, f"http://localhost:{port}")
+    own_host = to.bracketed_host(urlsplit(frontend_url))
+    own_hosts = own_host if production else f"{own_host},localhost,127.0.0.1,[::1]"
+    other_server = "OPENAI_BASE_URL" in given  # whose keys and ids may have any shape
+
+    environment = Environment(
+        app_env=app_env,
+        debug=read("DEBUG", to.boolean, "false"),
+        log_level=read("LOG_LEVEL", to.one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+        database=read("DATABASE_URL", to.database_in(base_dir), "sqlite:///var/sitrep.sqlite3"),
+        django_secret_key=read("DJANGO_SECRET_KEY", to.secret_key),
+        celery_broker_url=read("CELERY_BROKER_URL", to.broker, "memory://"),
+        port=port,
+        frontend_url=frontend_url,
+        allowed_hosts=read("ALLOWED_HOSTS", to.hosts, own_hosts),
+        trust_proxy=read("TRUST_PROXY", to.boolean, "false"),
+        openai_api_key=read(
+            "OPENAI_API_KEY",
+            to.token("" if other_server else "sk-", OPENAI_REMEDY.format("the key")),
+        ),
+        openai_assistant_id=read(
+            "OPENAI_ASSISTANT_ID",
+            to.token("" if other_server else "asst_", OPENAI_REMEDY.format("the assistant's id")),
+        ),
+        openai_base_url=read("OPENAI_BASE_URL", to.api_root),
+        openai_protocol=read("OPENAI_PROTOCOL", to.one_of("responses", "assistants"), "responses"),
+        openai_model=read("OPENAI_MODEL", str, "gpt-5.1"),
+        openai_webhook_secret=read("OPENAI_WEBHOOK_SECRET", to.token("whsec_", WEBHOOK_REMEDY)),
+        run_timeout_seconds=read("RUN_TIMEOUT_SECONDS", to.whole(1), "90"),
+        start_timeout_seconds=read("START_TIMEOUT_SECONDS", to.whole(1), "600"),
+        polls_per_second=read("POLLS_PER_SECOND", to.positive, "15"),
+        call_slots=read("CALL_SLOTS", to.whole(1, 256), "16"),
+        monthly_simulation_limit=read("MONTHLY_SIMULATION_LIMIT", to.whole(0), "50"),
+    )
+    if production:
+        problems += production_problems(environment, given)
+    if problems:
+        raise EnvironmentInvalid(problems)
+    if not environment.django_secret_key:
+        return replace(environment, django_secret_key=own_secret_key(base_dir))
+    return environment
+
+
+def production_problems(environment: Environment, given: Mapping[str, str]) -> Iterator[Problem]:
+    for name, remedy in PRODUCTION_NEEDS.items():
+        if name not in given:
+            yield Problem(name, "is not set, which production needs", remedy)
+    if environment.debug:
+        yield Problem("DEBUG", "is on in production", "Remove it, or set APP_ENV=development.")
+    if "*" in environment.allowed_hosts:
+        yield Problem("ALLOWED_HOSTS", "lets every host in, in production", to.HOSTS_REMEDY)
+    url = environment.frontend_url
+    if not (url.startswith("https://") or to.is_loopback(url)):
+        remedy = "Serve the site over https://; plain http:// is for this machine alone."
+        yield Problem("FRONTEND_URL", "is not https, in production", remedy)
+
+
+def own_secret_key(base_dir: Path) -> str:
+    """The machine's own key: made once, and the same for processes that start at the same time."""
+    path = base_dir / "var" / "secret_key"
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", dir=path.parent) as draft:  # has mode 0600
+                draft.write(secrets.token_urlsafe(50))
+                draft.flush()
+                with suppress(FileExistsError):  # another process was faster: use its key
+                    os.link(draft.name, path)
+        key = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"is not set, and {path} cannot be used ({type(error).__name__})"
+        raise EnvironmentInvalid(
+            [Problem("DJANGO_SECRET_KEY", what, to.SECRET_KEY_REMEDY)]
+        ) from None
+    if len(key) < to.SECRET_KEY_LENGTH:
+        what = f"is not set, and the key in {path} is {len(key)} characters long"
+        remedy = "Delete that file, and a new one is made."
+        raise EnvironmentInvalid([Problem("DJANGO_SECRET_KEY", what, remedy)])
+    return key
+
+
+def load_or_exit(base_dir: Path) -> Environment:
+    """From the process environment, and from `.env` for what that leaves unset."""
+    real = without_blanks(os.environ)
+    problems: list[Problem] = []
+    try:
+        # Tests must not depend on what a developer has in the file.
+        file = {} if real.get("APP_ENV") == "test" else read_env_file(base_dir / ".env", problems)
+        environment = load({**file, **real}, base_dir)
+    except EnvironmentInvalid as invalid:
+        problems += invalid.problems
+    else:
+        if not problems:
+            return environment
+    lines = ["Sitrep cannot start. Problems in the environment:", *map(str, problems)]
+    sys.stderr.write("\n  ".join(lines) + "\n")
+    raise SystemExit(1)
+
+
+def read_env_file(path: Path, problems: list[Problem]) -> dict[str, str]:
+    class File(Env):
+        ENVIRON: ClassVar[dict[str, str]] = {}
+
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"cannot be read ({type(error).__name__})"
+        problems.append(Problem(str(path), what, "Make it a readable UTF-8 file, or remove it."))
+        return {}
+    # Env would keep a comment after a value, and log a line it cannot read, secrets and all.
+    plain = []
+    for number, line in enumerate(lines, start=1):
+        if match := ENV_LINE.fullmatch(line):
+            plain.append("{name}={value}".format_map(match.groupdict()))
+        elif line.strip() and not line.lstrip().startswith("#"):
+            remedy = "Write one variable per line, and # before a comment."
+            problems.append(Problem(f"{path}, line {number}", "is not NAME=value", remedy))
+    File.read_env(io.StringIO("\n".join(plain)))
+    return File.ENVIRON
+
+
+def without_blanks(source: Mapping[str, str]) -> dict[str, str]:
+    return {name: text.strip() for name, text in source.items() if text.strip()}

@@ -1,0 +1,105 @@
+"""Everything the server remembers, in memory: conversations, runs, settings, armed faults."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from emulator.faults import Faults
+from emulator.outcomes import OUTCOME_KEY, OUTCOMES, decide
+from emulator.profiles import OPENAI, Profile
+from emulator.runs import Conversation, Protocol, Run
+
+
+class State:
+    def __init__(self, profile: Profile = OPENAI, latency: float = 0.8) -> None:
+        self.profile = profile
+        self.latency = latency
+        self.poll_after_ms: int | None = None
+        self.faults = Faults()
+        self.outcomes: deque[str] = deque()
+        self.conversations: dict[str, Conversation] = {}
+        self.runs: dict[str, Run] = {}
+
+    def clear(self) -> None:
+        """Forgets all that was asked of it; profile and latency stay."""
+        self.faults.clear()
+        self.outcomes.clear()
+        self.conversations.clear()
+        self.runs.clear()
+
+    def open_conversation(
+        self, protocol: Protocol, metadata: dict[str, str], now: float
+    ) -> Conversation:
+        prefix = "conv" if protocol == "responses" else "thread"
+        conversation = Conversation(self.profile.new_id(prefix), protocol, now, metadata)
+        self.conversations[conversation.id] = conversation
+        return conversation
+
+    def conversation(self, protocol: Protocol, ident: str, now: float) -> Conversation | None:
+        """The conversation as it is now, or None if there is none of this protocol."""
+        conversation = self.conversations.get(ident)
+        if conversation is None or conversation.deleted or conversation.protocol != protocol:
+            return None
+        conversation.settle(now)
+        return conversation
+
+    def run(self, protocol: Protocol, ident: str) -> Run | None:
+        run = self.runs.get(ident)
+        return None if run is None or run.deleted or run.protocol != protocol else run
+
+    def accept(self, run: Run, now: float, latency: float) -> None:
+        self.runs[run.id] = run
+        if run.conversation is not None:
+            run.conversation.runs.append(run)
+            run.conversation.unsettled.append(run)
+        self.schedule(run, now, latency)
+
+    def schedule(self, run: Run, now: float, latency: float) -> None:
+        """Starts a round: when it ends, and how."""
+        run.schedule(now, latency)
+        wish = run.metadata.get(OUTCOME_KEY)
+        if wish not in OUTCOMES:
+            wish = self.outcomes.popleft() if self.outcomes else None
+        decide(run, wish, self.profile.new_id)
+
+    def release(self, now: float) -> None:
+        for run in self.runs.values():
+            run.release(now)
+
+    def ledger(self, now: float) -> dict[str, list[dict[str, Any]]]:
+        return {
+            "conversations": [
+                {
+                    "id": conversation.id,
+                    "protocol": conversation.protocol,
+                    "metadata": conversation.metadata,
+                    "created_at": conversation.created_at,
+                }
+                for conversation in self.conversations.values()
+            ],
+            "runs": [_ledger_entry(run, now) for run in self.runs.values()],
+        }
+
+
+def _ledger_entry(run: Run, now: float) -> dict[str, Any]:
+    usage = run.usage(now)
+    return {
+        "id": run.id,
+        "protocol": run.protocol,
+        "conversation_id": run.conversation.id if run.conversation else None,
+        "metadata": run.metadata,
+        "status": run.status(now),
+        "created_at": run.created_at,
+        "input": run.sent,
+        "instructions": run.instructions,
+        "model": run.model,
+        "answer": run.answer(now),
+        "usage": usage
+        and {
+            "input_tokens": usage[0],
+            "output_tokens": usage[1],
+            "total_tokens": sum(usage),
+        },
+        "cancelled_by_request": run.cancel_requested_at is not None,
+    }
