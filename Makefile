@@ -16,10 +16,10 @@ $(STAMP): requirements.txt requirements-dev.txt constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP) ## The whole product, without a key or a service, on http://127.0.0.1:$PORT (3001)
-	@exec $(BIN)/python scripts/demo.py
+	@exec $(BIN)/python -m scripts.demo
 
 run: $(STAMP) ## The one-machine service, with your own .env and key
-	@exec $(BIN)/python scripts/run.py
+	@exec $(BIN)/python -m scripts.run
 
 test: $(STAMP) ## The whole suite, on SQLite and, where they answer, on PostgreSQL and Redis
 	@exec $(BIN)/python -m tests

@@ -6,7 +6,16 @@ All state is under var/; the assistant is the emulator.
 import os
 import sys
 
-from service import EMBEDDED_WORKER, ROOT, free_port, manage, prepare, require_free, serve, web
+from scripts.service import (
+    EMBEDDED_WORKER,
+    ROOT,
+    free_port,
+    manage,
+    prepare,
+    require_free,
+    serve,
+    web,
+)
 
 HOST = "127.0.0.1"
 

@@ -3,23 +3,29 @@
 import os
 import sys
 
-from service import CELERY_BEAT, CELERY_WORKER, EMBEDDED_WORKER, ROOT, prepare, require_free, serve
-from service import web as web_command
-
-sys.path.insert(0, str(ROOT))
-
 from config.env import load_or_exit
+from scripts.service import (
+    CELERY_BEAT,
+    CELERY_WORKER,
+    EMBEDDED_WORKER,
+    ROOT,
+    prepare,
+    require_free,
+    serve,
+    web,
+)
 
 
 def main() -> int:
     env = load_or_exit(ROOT)
     # Only a site that others reach listens beyond this machine.
-    host = "127.0.0.1" if env.frontend_url.startswith(("http://localhost", "http://127.")) else ""
+    is_local = env.frontend_url.startswith(("http://localhost", "http://127."))
+    host = "127.0.0.1" if is_local else "0.0.0.0"  # noqa: S104
     port = require_free(host, str(env.port))
-    environment = dict(os.environ) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
     prepare(environment)
     print(f"\nSitrep: {env.frontend_url}\n", flush=True)
-    processes = {"web": web_command(host, port)}
+    processes = {"web": web(host, port)}
     if env.celery_broker_url.startswith("memory:"):
         processes["worker"] = EMBEDDED_WORKER
     else:

@@ -97,9 +97,10 @@ class Engine:
                 return
             interval = poll_interval(Simulation.objects.filter(status=Status.RUNNING).count())
             for simulation in simulations:
-                self._start(next_step(simulation, interval))
+                self.start(next_step(simulation, interval))
 
-    def _start(self, step: Step) -> None:
+    def start(self, step: Step) -> None:
+        """Prepares a step and hands its call to a free slot."""
         if step.prepare():
             provider = get_provider(step.simulation.conversation.protocol)
             self.calls[self.pool.submit(step.call, provider)] = step
@@ -110,7 +111,7 @@ class Engine:
             following = self._apply(self.calls[future], future)
             del self.calls[future]
             if following is not None:
-                self._start(following)
+                self.start(following)
 
     def _apply(self, step: Step, future: "Future[Any]") -> Step | None:
         error = future.exception()

@@ -13,5 +13,16 @@ class SubmitForm(forms.Form):
             "required": "Write the question you want answered.",
             "max_length": QueryTooLong.message,
         },
-        widget=forms.Textarea(attrs={"rows": 9, "maxlength": False, "autofocus": True}),
+        widget=forms.Textarea(
+            attrs={
+                "rows": 12,
+                "maxlength": False,
+                "autofocus": True,
+                "data-limit": Simulation.QUERY_LIMIT,
+            }
+        ),
     )
+
+    def clean_query(self) -> str:
+        # Browsers send every line end as two characters.
+        return self.cleaned_data["query"].replace("\r\n", "\n")

@@ -140,7 +140,8 @@ class Simulation(models.Model):
     error_status = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="The HTTP status the failure stands for."
     )
-    created_at = models.DateTimeField(db_default=Now())
+    # Not the database's clock: SQLite's has milliseconds, and pages by time need exact order.
+    created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

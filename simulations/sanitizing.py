@@ -67,7 +67,7 @@ _INSIDE_TAIL = rf"{_SPACE}*[:\-—]?{_SPACE}*"
 
 # What may stand before a phrase, read backwards from it: "## 2. " and "> **".
 _HEADER_LEAD = re.compile(
-    rf"{_SPACE}*+(?:\.[0-9]++{_SPACE}*+)?+(?:\#{{1,6}}+(?!\#){_SPACE}*+)?+",
+    rf"{_SPACE}*+(?:\.[0-9]++{_SPACE}*+)?+(?:\#{{1,6}}+{_SPACE}*+)?+",
 )
 _DISCLAIMER_LEAD = re.compile(rf"{_SPACE}*+(?:\*\*|__)?+{_SPACE}*+(?:>{_SPACE}*+)?+")
 

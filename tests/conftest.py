@@ -1,0 +1,140 @@
+"""The cast and the emulator, shared by all tests."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import ApiToken, Module, Role, User
+from knowledge.models import Article, Keyword
+from simulations.engine import Engine
+from simulations.models import Simulation
+from simulations.providers import get_provider
+from tests.emulator.process import EmulatorProcess
+
+# Long polls of real time would make the suite slow; the emulator answers within this.
+LATENCY = 0.05
+
+
+@pytest.fixture
+def analyst(db: None) -> User:
+    return User.objects.create_user("analyst", password="pw", modules=Module.values)
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    """Another analyst, with the same rights and nothing of the first one's."""
+    return User.objects.create_user("outsider", password="pw", modules=Module.values)
+
+
+@pytest.fixture
+def trainee(db: None) -> User:
+    return User.objects.create_user("trainee", password="pw", modules=[Module.SIMULATIONS])
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.create_user("admin", password="pw", role=Role.ADMIN, modules=Module.values)
+
+
+class ApiClient(Client):
+    """Django's test client with a bearer token and JSON bodies."""
+
+    def __init__(self, user: User | None = None) -> None:
+        headers = {}
+        if user is not None:
+            _, secret = ApiToken.objects.create(user=user)
+            headers["Authorization"] = f"Bearer {secret}"
+        super().__init__(headers=headers)
+
+    def post_json(self, path: str, body: object) -> object:
+        return self.post(f"/api/v1/{path}", body, content_type="application/json")
+
+
+@pytest.fixture
+def api() -> type[ApiClient]:
+    return ApiClient
+
+
+@pytest.fixture(scope="session")
+def emulator_process() -> Iterator[EmulatorProcess]:
+    process = EmulatorProcess(latency=LATENCY)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def emulator(emulator_process: EmulatorProcess, settings: Settings) -> Iterator[EmulatorProcess]:
+    """A clean emulator, and the product pointed at it."""
+    emulator_process.reset()
+    emulator_process.control(latency=LATENCY, profile="openai")
+    settings.OPENAI_BASE_URL = emulator_process.base_url
+    get_provider.cache_clear()
+    yield emulator_process
+    get_provider.cache_clear()
+
+
+@pytest.fixture(params=["responses", "assistants"])
+def protocol(request: pytest.FixtureRequest, settings: Settings) -> str:
+    settings.OPENAI_PROTOCOL = request.param
+    settings.OPENAI_ASSISTANT_ID = "asst_tests" if request.param == "assistants" else ""
+    return request.param
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = Engine(slots=8)
+    yield engine
+    engine.pool.shutdown()
+
+
+Drive = Callable[[Simulation], Simulation]
+
+
+@pytest.fixture
+def drive(engine: Engine) -> Drive:
+    """Runs the engine until a simulation is terminal, without waiting for what isn't due yet."""
+
+    def until_terminal(simulation: Simulation, slices: int = 100) -> Simulation:
+        for _ in range(slices):
+            engine.run_slice(0.1)
+            simulation.refresh_from_db()
+            if simulation.is_terminal:
+                return simulation
+            Simulation.objects.active().filter(step_number__gt=0).update(due_at=Now())
+            time.sleep(0.02)
+        pytest.fail(f"Still {simulation.status} after {slices} slices")
+
+    return until_terminal
+
+
+@pytest.fixture
+def articles(db: None) -> dict[str, Article]:
+    """Two published articles and a draft, each brought by keywords."""
+    made = {}
+    for slug, status in [
+        ("alpha-001", "published"),
+        ("beta-001", "published"),
+        ("gamma-001", "draft"),
+    ]:
+        made[slug] = Article.objects.create(
+            slug=slug,
+            title=f"Title of {slug}",
+            category="Testing",
+            tags=["one", "two"],
+            text=f"Guards check every badge at the gate. This is the text of {slug}.",
+            status=status,
+        )
+    phrases = {
+        "badge": ["gamma-001", "beta-001"],
+        "gate": ["alpha-001", "beta-001"],
+        "secret": ["gamma-001"],
+    }
+    for position, (phrase, slugs) in enumerate(phrases.items(), start=1):
+        keyword = Keyword.objects.create(phrase=phrase, position=position)
+        for place, slug in enumerate(slugs, start=1):
+            keyword.links.create(article=made[slug], position=place)
+    return made

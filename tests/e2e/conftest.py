@@ -1,0 +1,17 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.stack import Stack
+
+
+@pytest.fixture(scope="module", params=["responses", "assistants"])
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("stack"), request.param)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()

@@ -1,0 +1,96 @@
+"""The main job on real parts: API client, web server, worker, provider."""
+
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.stack import Stack
+
+pytestmark = pytest.mark.timeout(180)
+
+QUERY = "How do we improve access control and encryption at the field office?"
+HEADERS = ["Executive Summary", "Situational Synthesis", "What to Watch", "Note on Risk"]
+
+
+def test_an_api_client_gets_a_grounded_cleaned_answer(stack: Stack) -> None:
+    client = stack.client("analyst")
+    accepted = client.submit(QUERY)
+    assert accepted.status_code == 202
+    assert accepted.json()["status"] == "PENDING"
+
+    simulation = client.wait(accepted.headers["Location"])
+
+    assert simulation["status"] == "COMPLETED"
+    assert "photo badge" in simulation["answer"]  # words of the seed articles
+    assert not [header for header in HEADERS if header in simulation["answer"]]
+    assert simulation["tokens_used"] > 0
+    assert [(row["slug"], row["keywords"]) for row in simulation["citations"]] == [
+        ("field-security-handbook-001", ["access control"]),
+        ("infosec-intro-001", ["encryption"]),
+    ]
+    [run] = stack.emulator.runs(simulation=simulation["id"])
+    assert "KNOWLEDGE BASE CONTEXT:" in run["input"]
+
+
+def test_what_users_may_not_do(stack: Stack) -> None:
+    trainee, analyst = stack.client("trainee"), stack.client("analyst")
+    refused = trainee.get("knowledge/search?q=convoy")
+    assert refused.status_code == 403
+    assert refused.json()["message"] == "No access to module: knowledge-base"
+    theirs = trainee.submit("Who checks badges?").headers["Location"]
+    assert analyst.get(theirs).status_code == 404
+    article = {"slug": "x-001", "title": "X", "category": "X", "text": "X"}
+    refused = analyst.post("knowledge/articles", json=article)
+    assert refused.status_code == 403
+    assert refused.json()["message"] == "Requires role: ADMIN"
+
+
+def test_fifty_at_once_against_a_limit_of_ten_accept_exactly_ten(stack: Stack) -> None:
+    stack.shell(
+        "from accounts.models import User, Module; from tests.e2e.stack import PASSWORD; "
+        "User.objects.create_user('limited', password=PASSWORD, modules=Module.values, "
+        "monthly_simulation_limit=10)"
+    )
+    client = stack.client("limited")
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(client.submit, ["At once?"] * 50))
+    assert Counter(answer.status_code for answer in answers) == {202: 10, 429: 40}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["details"]["limit"] == 10
+    assert int(refused.headers["Retry-After"]) > 0
+    assert client.get("me").json()["quota"]["used"] == 10
+
+
+def test_a_killed_worker_loses_nothing_and_pays_nothing_twice(stack: Stack) -> None:
+    client = stack.client("admin")
+    stack.emulator.control(latency=3)
+    locations = [client.submit(f"Question {n}?").headers["Location"] for n in range(20)]
+    time.sleep(1.5)  # some are running, some are being started, some wait
+
+    stack.end_process("worker", signal.SIGKILL)
+    if "beat" in stack.processes:
+        stack.end_process("beat", signal.SIGKILL)
+    started = len(stack.emulator.ledger()["runs"])
+    stack.start_workers()
+
+    simulations = [client.wait(location, seconds=90) for location in locations]
+    stack.emulator.control(latency=0.5)
+    assert {simulation["status"] for simulation in simulations} == {"COMPLETED"}
+    runs = Counter(
+        run["metadata"]["simulation"]
+        for run in stack.emulator.ledger()["runs"]
+        if run["metadata"]["simulation"] in {simulation["id"] for simulation in simulations}
+    )
+    assert len(runs) == 20
+    assert started > 0
+    extra = sum(runs.values()) - 20
+    assert extra <= count_lost(stack)
+
+
+def count_lost(stack: Stack) -> int:
+    """Runs that the product itself counts as sent and never found again."""
+    result = stack.query("SELECT count(*) FROM simulations_run WHERE outcome = 'lost'")
+    return int(result)

@@ -1,0 +1,108 @@
+"""The index of the database's keywords: its order, and that every change reaches it."""
+
+import subprocess
+import sys
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoAssertNumQueries
+
+from knowledge.grounding import find_sources
+from knowledge.models import Article, Keyword, KeywordArticle
+
+pytestmark = pytest.mark.django_db
+
+
+def found(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    return [(source.article.slug, source.keywords) for source in find_sources(text)]
+
+
+def test_articles_come_in_curated_order_with_the_keywords_that_brought_them(
+    articles: dict[str, Article],
+) -> None:
+    assert found("A BADGE at the gate") == [
+        ("beta-001", ("badge", "gate")),
+        ("alpha-001", ("gate",)),
+    ]
+    assert found("a gate") == [("alpha-001", ("gate",)), ("beta-001", ("gate",))]
+    assert found("nothing of the kind") == []
+
+
+def test_drafts_leave_their_place_to_the_next(articles: dict[str, Article]) -> None:
+    for number in range(4):
+        extra = Article.objects.create(
+            slug=f"extra-{number}", title="E", category="C", text="T", status="published"
+        )
+        Keyword.objects.get(phrase="badge").links.create(article=extra, position=10 + number)
+    assert [slug for slug, _ in found("badge")] == ["beta-001", "extra-0", "extra-1"]
+
+
+def change_phrase(keyword: Keyword) -> None:
+    keyword.phrase = "portal"
+    keyword.save()
+
+
+def bulk_change(keyword: Keyword) -> None:
+    Keyword.objects.filter(pk=keyword.pk).update(phrase="portal")
+
+
+def change_by_hand(keyword: Keyword) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE knowledge_keyword SET phrase = 'portal' WHERE id = %s", [keyword.pk])
+
+
+@pytest.mark.parametrize("change", [change_phrase, bulk_change, change_by_hand])
+def test_a_changed_keyword_is_seen_whatever_changed_it(
+    articles: dict[str, Article], change: object
+) -> None:
+    assert found("a gate")
+    change(Keyword.objects.get(phrase="gate"))
+    assert found("a gate") == []
+    assert len(found("a portal")) == 2
+
+
+def test_added_removed_and_reordered_links_are_seen(articles: dict[str, Article]) -> None:
+    gate = Keyword.objects.get(phrase="gate")
+    assert [slug for slug, _ in found("a gate")] == ["alpha-001", "beta-001"]
+    gate.links.filter(article__slug="alpha-001").update(position=9)
+    assert [slug for slug, _ in found("a gate")] == ["beta-001", "alpha-001"]
+    KeywordArticle.objects.filter(article__slug="beta-001").delete()
+    assert [slug for slug, _ in found("a gate")] == ["alpha-001"]
+    gate.delete()
+    assert found("a gate") == []
+
+
+def test_publishing_is_seen_at_once(articles: dict[str, Article]) -> None:
+    assert found("secret") == []
+    Article.objects.filter(slug="gamma-001").update(status="published")
+    assert [slug for slug, _ in found("secret")] == ["gamma-001"]
+
+
+def test_a_whole_word_keyword_wants_the_whole_word(articles: dict[str, Article]) -> None:
+    Keyword.objects.filter(phrase="gate").update(whole_word=True)
+    assert found("investigate") == []
+    assert len(found("the gate.")) == 2
+
+
+def test_an_unchanged_index_costs_one_query_to_know_it(
+    articles: dict[str, Article], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    find_sources("a gate")
+    with django_assert_num_queries(2):  # the stamp, the articles
+        find_sources("a gate")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_process_sees_a_change(articles: dict[str, Article]) -> None:
+    assert found("portal") == []
+    name = connection.settings_dict["NAME"]
+    code = f"""
+import django
+from django.conf import settings
+settings.DATABASES["default"]["NAME"] = {str(name)!r}
+django.setup()
+from knowledge.models import Keyword
+Keyword.objects.filter(phrase="gate").update(phrase="portal")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert len(found("portal")) == 2

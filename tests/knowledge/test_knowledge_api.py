@@ -1,0 +1,96 @@
+"""Searching and adding articles over the API; drafts stay out of sight."""
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from knowledge.models import Article
+from tests.conftest import ApiClient
+
+pytestmark = pytest.mark.django_db
+
+
+def test_search_ranks_titles_first_and_marks_the_hits(
+    analyst: User, articles: dict[str, Article]
+) -> None:
+    Article.objects.filter(slug="alpha-001").update(title="Badges and gates")
+    body = ApiClient(analyst).get("/api/v1/knowledge/search?q=badge").json()
+    assert [hit["slug"] for hit in body["results"]] == ["alpha-001", "beta-001"]
+    assert "every <mark>badge</mark> at" in body["results"][0]["snippet_html"]
+
+
+def test_every_word_must_be_there(analyst: User, articles: dict[str, Article]) -> None:
+    client = ApiClient(analyst)
+    assert client.get("/api/v1/knowledge/search?q=badge+convoy").json()["results"] == []
+    assert len(client.get("/api/v1/knowledge/search?q=BADGE+guards").json()["results"]) == 2
+
+
+def test_a_snippet_is_escaped(analyst: User, articles: dict[str, Article]) -> None:
+    Article.objects.filter(slug="alpha-001").update(text="<script>alert(1)</script> convoy")
+    [hit] = ApiClient(analyst).get("/api/v1/knowledge/search?q=convoy").json()["results"]
+    assert hit["snippet_html"] == ("&lt;script&gt;alert(1)&lt;/script&gt; <mark>convoy</mark>")
+
+
+@pytest.mark.parametrize("query", ["", "   "])
+def test_an_empty_search_is_refused_by_name(analyst: User, query: str) -> None:
+    response = ApiClient(analyst).get("/api/v1/knowledge/search", {"q": query})
+    assert response.status_code == 400
+    assert "q" in response.json()["details"]
+
+
+def test_drafts_never_leak(admin: User, articles: dict[str, Article]) -> None:
+    client = ApiClient(admin)
+    assert "gamma" not in client.get("/api/v1/knowledge/search?q=badge").content.decode()
+    assert "gamma" not in client.get("/api/v1/knowledge/articles").content.decode()
+    assert client.get("/api/v1/knowledge/articles/gamma-001").status_code == 404
+    assert client.get("/api/v1/knowledge/articles/alpha-001").json()["text"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"slug": "Not A Slug"}, "slug"),
+        ({"slug": "alpha-001"}, "slug"),
+        ({"title": ""}, "title"),
+        ({"tags": "one"}, "tags"),
+        ({"tags": [1]}, "tags"),
+        ({"status": "secret"}, "status"),
+        ({"author": "me"}, "author"),
+    ],
+)
+def test_a_wrong_article_is_refused_by_field(
+    admin: User, articles: dict[str, Article], change: dict[str, object], field: str
+) -> None:
+    body = {"slug": "new-001", "title": "New", "category": "C", "tags": ["a"], "text": "T"}
+    response = ApiClient(admin).post_json("knowledge/articles", body | change)
+    assert response.status_code == 400
+    assert field in response.json()["details"]
+    assert Article.objects.count() == 3
+
+
+def test_articles_and_keywords_are_curated_in_the_admin(admin: User) -> None:
+    client = Client()
+    client.force_login(admin)
+    article = {
+        "slug": "new-001",
+        "title": "New",
+        "category": "Testing",
+        "tags": "one, two, one",
+        "text": "Text.",
+        "status": "published",
+        "links-TOTAL_FORMS": "0",
+        "links-INITIAL_FORMS": "0",
+    }
+    assert client.post("/admin/knowledge/article/add/", article).status_code == 302
+    made = Article.objects.get()
+    assert made.tags == ["one", "two"]
+    keyword = {
+        "phrase": " gate ",
+        "position": "1",
+        "links-TOTAL_FORMS": "1",
+        "links-INITIAL_FORMS": "0",
+        "links-0-article": str(made.pk),
+        "links-0-position": "1",
+    }
+    assert client.post("/admin/knowledge/keyword/add/", keyword).status_code == 302
+    assert made.keywords.get().phrase == "gate"

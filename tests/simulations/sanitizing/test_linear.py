@@ -1,0 +1,16 @@
+"""A megabyte of each pattern: a fraction of a second in linear time, hours in quadratic time.
+
+How long it takes is measured by `benchmarks/sanitizing.py`; here the timeout only tells the two
+apart.
+"""
+
+import pytest
+
+from simulations.sanitizing import sanitize_answer
+from tests.simulations.sanitizing.hostile import PATTERNS, hostile_text
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_megabyte(name: str) -> None:
+    sanitize_answer(hostile_text(name, 1_000_000))

@@ -1,0 +1,286 @@
+"""One simulation's life through both protocols, against the emulator over HTTP."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts.models import User
+from knowledge.context import build_kb_context
+from knowledge.models import Article
+from simulations import services
+from simulations.engine import Engine, claim, poll_interval
+from simulations.models import Run, Simulation, Status
+from tests.conftest import Drive
+from tests.emulator.process import EmulatorProcess
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("protocol")]
+
+QUERY = "Who checks the badge at the gate?"
+
+
+def test_grounds_asks_cleans_and_cites(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, articles: dict[str, Article]
+) -> None:
+    simulation = drive(services.submit(analyst, QUERY))
+
+    assert simulation.status == Status.COMPLETED
+    [run] = emulator.ledger()["runs"]
+    grounding = [articles["beta-001"], articles["alpha-001"]]
+    assert run["input"] == simulation.prompt
+    assert run["input"] == f"{QUERY}\n{build_kb_context(grounding, 'standard')}"
+    assert run["metadata"] == {"simulation": str(simulation.pk), "round": "1"}
+    assert "Guards check every badge" in simulation.answer
+    assert "Executive Summary" in simulation.raw_answer
+    assert "Executive Summary" not in simulation.answer
+    assert "Note on Risk" not in simulation.answer
+    assert "†" not in simulation.raw_answer
+    assert simulation.tokens_used == run["usage"]["total_tokens"] > 0
+    citations = simulation.citations.values_list("slug", "keywords", "text", "truncated")
+    assert list(citations) == [
+        ("beta-001", ["badge", "gate"], articles["beta-001"].text, False),
+        ("alpha-001", ["gate"], articles["alpha-001"].text, False),
+    ]
+    assert simulation.created_at <= simulation.started_at <= simulation.finished_at
+
+
+def test_a_draft_is_never_sent(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, articles: dict[str, Article]
+) -> None:
+    simulation = drive(services.submit(analyst, "What is secret?"))
+    assert simulation.prompt == "What is secret?"
+    assert not simulation.citations.exists()
+
+
+def test_an_admins_context_is_advanced(
+    emulator: EmulatorProcess, drive: Drive, admin: User, articles: dict[str, Article]
+) -> None:
+    assert "[User Level: advanced]" in drive(services.submit(admin, QUERY)).prompt
+
+
+def test_citations_keep_the_text_that_was_sent(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, articles: dict[str, Article]
+) -> None:
+    sent = articles["alpha-001"].text
+    simulation = drive(services.submit(analyst, "gate"))
+    Article.objects.filter(slug="alpha-001").update(text="Rewritten.")
+    articles["alpha-001"].delete()
+    assert simulation.citations.first().text == sent
+
+
+def test_independent_servers_are_understood(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, articles: dict[str, Article]
+) -> None:
+    emulator.control(profile="independent")
+    simulation = drive(services.submit(analyst, QUERY))
+    assert simulation.status == Status.COMPLETED
+    assert "Guards check every badge" in simulation.answer
+    assert simulation.tokens_used is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        ("failed", "run_failed"),
+        ("incomplete", "run_incomplete"),
+        ("refusal", "refused"),
+        ("empty", "empty_answer"),
+    ],
+)
+def test_a_run_that_ends_badly_fails_with_a_reason(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, outcome: str, code: str, protocol: str
+) -> None:
+    if outcome == "refusal" and protocol == "assistants":
+        pytest.skip("The assistants protocol has no refusals of its own")
+    emulator.control(next_outcome=outcome)
+    simulation = drive(services.submit(analyst, QUERY))
+    assert (simulation.status, simulation.error_code) == (Status.FAILED, code)
+    assert simulation.error_status == 502
+    assert simulation.error_message
+    assert simulation.answer == ""
+
+
+@pytest.mark.parametrize("operation", ["open_conversation", "start_run", "fetch_run"])
+def test_a_rate_limit_is_waited_for(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, operation: str
+) -> None:
+    emulator.arm("429", operation, count=2, retry_after=0.1)
+    assert drive(services.submit(analyst, QUERY)).status == Status.COMPLETED
+    assert len(emulator.ledger()["runs"]) == 1
+
+
+def test_retry_after_is_honoured(emulator: EmulatorProcess, engine: Engine, analyst: User) -> None:
+    emulator.arm("429", "open_conversation", retry_after=300)
+    simulation = services.submit(analyst, QUERY)
+    engine.run_slice(0.5)
+    simulation.refresh_from_db()
+    assert simulation.due_at - timezone.now() > timedelta(seconds=280)
+
+
+@pytest.mark.parametrize("operation", ["open_conversation", "fetch_run"])
+@pytest.mark.parametrize("kind", ["500", "drop"])
+def test_an_outage_is_survived(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, operation: str, kind: str
+) -> None:
+    emulator.arm(kind, operation, count=2)
+    assert drive(services.submit(analyst, QUERY)).status == Status.COMPLETED
+    assert len(emulator.ledger()["runs"]) == 1
+
+
+def test_a_run_whose_acceptance_was_lost_is_adopted_not_paid_twice(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str
+) -> None:
+    emulator.arm("drop", "start_run")
+    simulation = drive(services.submit(analyst, QUERY))
+
+    assert simulation.status == Status.COMPLETED
+    [ledger_run] = emulator.ledger()["runs"]
+    adopted = simulation.runs.get(adopted=True)
+    assert simulation.run == adopted
+    assert "connection_error" in simulation.runs.first().fault
+    if protocol == "assistants":
+        assert adopted.provider_id == ledger_run["id"]
+        assert simulation.tokens_used == ledger_run["usage"]["total_tokens"]
+    else:
+        assert simulation.tokens_used is None
+
+
+def test_a_lost_run_that_holds_the_lock_is_waited_for(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, protocol: str
+) -> None:
+    """On responses a lost run shows only when it is done; till then the lock gives it away."""
+    emulator.control(latency=60)
+    emulator.arm("drop", "start_run")
+    simulation = services.submit(analyst, QUERY)
+    for _ in range(40):
+        engine.run_slice(0.1)
+        Simulation.objects.filter(step_number__gt=0).update(due_at=timezone.now())
+    emulator.release()
+    assert drive(simulation).status == Status.COMPLETED
+    assert len(emulator.ledger()["runs"]) == 1
+
+
+def test_a_create_that_was_not_accepted_is_repeated_and_counted(
+    emulator: EmulatorProcess, drive: Drive, analyst: User
+) -> None:
+    emulator.arm("500", "start_run")
+    simulation = drive(services.submit(analyst, QUERY))
+    assert simulation.status == Status.COMPLETED
+    assert list(simulation.runs.values_list("outcome", flat=True)) == [
+        Run.Outcome.LOST,
+        Run.Outcome.COMPLETED,
+    ]
+    assert simulation.runs.first().fault.startswith("http_500: ")
+
+
+def test_refused_credentials_fail_at_once_and_say_what_to_do(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, settings: Settings
+) -> None:
+    settings.OPENAI_API_KEY = "sk-invalid"
+    simulation = drive(services.submit(analyst, QUERY), slices=5)
+    assert (simulation.error_code, simulation.error_status) == ("provider_auth", 503)
+    assert "OPENAI_API_KEY" in simulation.error_message
+    assert "sk-invalid" not in simulation.error_message
+    assert not Simulation.objects.charged().exists()
+
+
+def test_out_of_time_is_cancelled_upstream(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, settings: Settings
+) -> None:
+    settings.RUN_TIMEOUT = timedelta(0)
+    emulator.control(latency=600)
+    simulation = start(engine, services.submit(analyst, QUERY))
+    emulator.control(latency=0.05)
+    drive(simulation)
+    assert (simulation.status, simulation.error_code) == (Status.FAILED, "run_timeout")
+    assert simulation.error_status == 504
+    assert [run["cancelled_by_request"] for run in emulator.ledger()["runs"]] == [True]
+
+
+def test_a_run_that_finished_while_no_worker_ran_is_kept(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User
+) -> None:
+    simulation = start(engine, services.submit(analyst, QUERY))
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Simulation.objects.filter(pk=simulation.pk).update(started_at=long_ago)
+    emulator.release()
+    assert drive(simulation).status == Status.COMPLETED
+
+
+def test_an_answer_that_came_before_the_cancel_is_kept(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User
+) -> None:
+    simulation = start(engine, services.submit(analyst, QUERY))
+    emulator.release()
+    Simulation.objects.filter(pk=simulation.pk).update(
+        stop_reason="timeout", stop_requested_at=timezone.now()
+    )
+    assert drive(simulation).status == Status.COMPLETED
+
+
+def test_a_provider_out_of_reach_fails_it_after_the_start_timeout_uncharged(
+    drive: Drive, engine: Engine, emulator: EmulatorProcess, analyst: User, settings: Settings
+) -> None:
+    settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
+    simulation = services.submit(analyst, QUERY)
+    engine.run_slice(0.5)
+    simulation.refresh_from_db()
+    assert simulation.status == Status.PENDING
+    assert simulation.failed_attempts == 1
+
+    settings.START_TIMEOUT = timedelta(0)
+    drive(simulation)
+    assert (simulation.error_code, simulation.error_status) == ("start_timeout", 503)
+    assert not Simulation.objects.charged().exists()
+
+
+def test_one_run_at_a_time_in_a_conversation(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User
+) -> None:
+    emulator.control(latency=600)
+    first = start(engine, services.submit(analyst, QUERY))
+    second = services.submit(analyst, "And then?")
+    Simulation.objects.filter(pk=second.pk).update(
+        conversation=first.conversation, opened_at=timezone.now(), prompt="And then?"
+    )
+    for _ in range(5):
+        engine.run_slice(0.1)
+        Simulation.objects.filter(pk=second.pk).update(due_at=timezone.now())
+    assert len(emulator.ledger()["runs"]) == 1
+    emulator.release()
+    drive(first)
+    emulator.control(latency=0.05)
+    assert drive(second).status == Status.COMPLETED
+
+
+def test_an_idle_tick_costs_one_query_and_opens_no_transaction(
+    engine: Engine, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(1):
+        assert engine.run_slice() is False
+
+
+def test_a_claimed_row_is_not_claimed_again(analyst: User) -> None:
+    services.submit(analyst, QUERY)
+    [claimed] = claim(10)
+    assert claimed.step_number == 1
+    assert claimed.due_at > timezone.now() + timedelta(seconds=10)
+    assert claim(10) == []
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "seconds"), [(0, 1.2), (18, 1.2), (30, 2.0), (75, 5.0), (10_000, 5.0)]
+)
+def test_the_poll_interval_grows_with_the_load(in_flight: int, seconds: float) -> None:
+    assert poll_interval(in_flight) == pytest.approx(seconds)
+
+
+def start(engine: Engine, simulation: Simulation) -> Simulation:
+    """Drives a simulation until its run was accepted."""
+    for _ in range(50):
+        engine.run_slice(0.1)
+        simulation.refresh_from_db()
+        if simulation.status == Status.RUNNING:
+            return simulation
+    pytest.fail(f"Still {simulation.status}")
