@@ -75,9 +75,11 @@ SQLITE_OPTIONS = {
 }
 DATABASES = {"default": ENV.database}
 if ENV.database["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+    DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS | ENV.database.get("OPTIONS", {})
+    if ENV.database["NAME"] != ":memory:":
+        Path(ENV.database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 else:
-    DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+    DATABASES["default"] = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | ENV.database
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ whatever can be recognised without trusting a filter or a field is recognised th
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -77,7 +78,8 @@ class AssistantsProvider:
         run = read_run(body, poll_after(headers))
         if run.state is not RunState.COMPLETED:
             return run
-        return read_run(body, text=self._answer(conversation_id, run_id))
+        text, refusal = self._answer(conversation_id, run_id)
+        return replace(run, text=text, refusal=refusal)
 
     def cancel_run(self, conversation_id: str, run_id: str) -> RunSnapshot:
         try:
@@ -105,29 +107,28 @@ class AssistantsProvider:
                 return str(message["id"])
         return ""
 
-    def _answer(self, thread_id: str, run_id: str) -> str:
-        """The newest message of the assistant's that this run wrote.
+    def _answer(self, thread_id: str, run_id: str) -> tuple[str, str]:
+        """Text and refusal of the newest message of the assistant's that this run wrote.
 
         Filtered here: some servers ignore `run_id`, and the newest message may be the user's.
         """
         for message in self._list_messages(thread_id):
             if message.get("role") == "assistant" and message.get("run_id") in (run_id, None):
                 return read_message(message)
-        return ""
+        return "", ""
 
     def _list_messages(self, thread_id: str) -> list[dict[str, Any]]:
         body, _ = call_json(self.messages.list, thread_id, order="desc", limit=20)
         return body.get("data") or []
 
 
-def read_run(body: dict[str, Any], wait: float | None = None, text: str = "") -> RunSnapshot:
+def read_run(body: dict[str, Any], wait: float | None = None) -> RunSnapshot:
     status = str(body.get("status") or "")
     usage = body.get("usage") or {}
     return RunSnapshot(
         id=str(body["id"]),
         status=status,
         state=STATES.get(status, RunState.ACTIVE),
-        text=text,
         reason=_reason(body),
         usage=Usage(
             input_tokens=number(usage.get("prompt_tokens")),
@@ -138,11 +139,14 @@ def read_run(body: dict[str, Any], wait: float | None = None, text: str = "") ->
     )
 
 
-def read_message(message: dict[str, Any]) -> str:
+def read_message(message: dict[str, Any]) -> tuple[str, str]:
+    """A message's text and its refusal."""
     parts = message.get("content") or []
     if isinstance(parts, str):
-        return storable(CITATION_MARK.sub("", parts))
-    return storable("".join(_read_text(part) for part in parts if part.get("type") == "text"))
+        return storable(CITATION_MARK.sub("", parts)), ""
+    text = "".join(_read_text(part) for part in parts if part.get("type") == "text")
+    refusal = "".join(part.get("refusal") or "" for part in parts if part.get("type") == "refusal")
+    return storable(text), storable(refusal)
 
 
 def _read_text(part: dict[str, Any]) -> str:

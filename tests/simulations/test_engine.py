@@ -89,10 +89,8 @@ def test_independent_servers_are_understood(
     ],
 )
 def test_a_run_that_ends_badly_fails_with_a_reason(
-    emulator: EmulatorProcess, drive: Drive, analyst: User, outcome: str, code: str, protocol: str
+    emulator: EmulatorProcess, drive: Drive, analyst: User, outcome: str, code: str
 ) -> None:
-    if outcome == "refusal" and protocol == "assistants":
-        pytest.skip("The assistants protocol has no refusals of its own")
     emulator.control(next_outcome=outcome)
     simulation = drive(services.submit(analyst, QUERY))
     assert (simulation.status, simulation.error_code) == (Status.FAILED, code)

@@ -1,0 +1,168 @@
+"""What is read out of servers' answers, and how their errors are told apart."""
+
+import httpx2
+import openai
+import pytest
+
+from simulations.providers import assistants, responses
+from simulations.providers.base import ProviderError, RunState, storable
+from simulations.providers.client import translated_errors
+
+REQUEST = httpx2.Request("POST", "http://provider.test/v1/responses")
+
+
+def status_error(status: int, headers: dict[str, str] | None = None, **body: str) -> Exception:
+    response = httpx2.Response(status, headers=headers, request=REQUEST)
+    kinds = {400: openai.BadRequestError, 429: openai.RateLimitError}
+    return kinds.get(status, openai.APIStatusError)("error", response=response, body=body)
+
+
+def connection_error(cause: type[Exception], error: Exception | None = None) -> Exception:
+    error = error or openai.APIConnectionError(request=REQUEST)
+    error.__cause__ = cause("cause")
+    return error
+
+
+def translated(error: Exception) -> ProviderError:
+    with pytest.raises(ProviderError) as caught, translated_errors():
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable", "ambiguous"),
+    [
+        (400, False, False),
+        (401, False, False),
+        (404, False, False),
+        (408, True, True),
+        (409, True, False),
+        (429, True, False),
+        (500, True, True),
+        (503, True, True),
+    ],
+)
+def test_statuses(status: int, retryable: bool, ambiguous: bool) -> None:
+    error = translated(status_error(status))
+    assert (error.status, error.retryable, error.ambiguous) == (status, retryable, ambiguous)
+
+
+@pytest.mark.parametrize(
+    ("cause", "ambiguous"),
+    [
+        (httpx2.ConnectError, False),
+        (httpx2.ConnectTimeout, False),
+        (httpx2.PoolTimeout, False),
+        (httpx2.ReadTimeout, True),
+        (httpx2.ReadError, True),
+        (httpx2.WriteError, True),
+        (httpx2.RemoteProtocolError, True),
+    ],
+)
+def test_only_a_connection_that_was_never_made_is_unambiguous(
+    cause: type[Exception], ambiguous: bool
+) -> None:
+    error = translated(connection_error(cause))
+    assert (error.retryable, error.ambiguous) == (True, ambiguous)
+
+
+def test_an_unreadable_answer_may_have_been_an_acceptance() -> None:
+    error = translated(ValueError("Expecting value"))
+    assert (error.code, error.retryable, error.ambiguous) == ("invalid_response", True, True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, 0.0),
+        ({}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    assert translated(status_error(429, headers)).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "conversation_locked", "message": "Busy."},
+        {"message": "Thread thread_1 already has an active run run_1."},
+    ],
+)
+def test_a_busy_conversation_is_known_in_both_protocols(body: dict[str, str]) -> None:
+    assert translated(status_error(400, **body)).is_busy
+
+
+def message(*parts: dict[str, object], **fields: object) -> dict[str, object]:
+    return {"type": "message", "role": "assistant", "content": list(parts)} | fields
+
+
+def text(value: str) -> dict[str, object]:
+    return {"type": "output_text", "text": value}
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([message(text("a"), text("b"))], ("ab", "")),
+        ([message(text("thinking"), phase="commentary"), message(text("answer"))], ("answer", "")),
+        ([message(text("only"), phase="commentary")], ("only", "")),
+        ([message({"type": "refusal", "refusal": "No."})], ("", "No.")),
+        ([message(text("question"), role="user")], ("", "")),
+        ([{"type": "reasoning"}, {"type": "function_call"}], ("", "")),
+        ([message(text("a\0b\ud800"))], ("a\ufffdb\ufffd", "")),
+        ([], ("", "")),
+    ],
+)
+def test_text_of_responses(items: list[dict[str, object]], expected: tuple[str, str]) -> None:
+    assert responses.read_messages(items) == expected
+
+
+@pytest.mark.parametrize("output", [None, []])
+def test_a_response_without_output_is_read(output: object) -> None:
+    run = responses.read_response({"id": "r", "status": "completed", "output": output})
+    assert (run.state, run.text, run.usage.total_tokens) == (RunState.COMPLETED, "", None)
+
+
+@pytest.mark.parametrize("module", [responses.read_response, assistants.read_run])
+def test_a_status_never_seen_before_counts_as_active(module: object) -> None:
+    assert module({"id": "r", "status": "pondering"}).state is RunState.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("plain【4:0†source】 text", "plain text"),
+        ([{"type": "text", "text": "plain"}], "plain"),
+        ([{"type": "text", "text": {"value": "a【4:0†source】", "annotations": None}}], "a"),
+        (
+            [
+                {
+                    "type": "text",
+                    "text": {"value": "a[mark] b", "annotations": [{"text": "[mark]"}]},
+                }
+            ],
+            "a b",
+        ),
+        (None, ""),
+    ],
+)
+def test_text_of_assistants(content: object, expected: str) -> None:
+    assert assistants.read_message({"content": content}) == (expected, "")
+
+
+@pytest.mark.parametrize(
+    ("raw", "stored"),
+    [
+        ("plain é 😀", "plain é 😀"),
+        ("\ud83d\ude00", "😀"),
+        ("a\ud800", "a\ufffd"),
+        ("\udc00a\0", "\ufffda\ufffd"),
+        ("", ""),
+    ],
+)
+def test_what_postgresql_cannot_hold_is_replaced(raw: str, stored: str) -> None:
+    assert storable(raw) == stored
