@@ -2,7 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import services
 from tests.e2e.stack import Stack
+
+# The demo brings its own SQLite: once is enough.
+collect_ignore = ["test_demo.py"] if services.ON_POSTGRESQL else []
 
 
 @pytest.fixture(scope="module", params=["responses", "assistants"])

@@ -1,0 +1,43 @@
+"""The files that deploy the product agree with it and with one another."""
+
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+NOT_SET_THERE = {"APP_ENV", "DEBUG", "PORT", "DATABASE_URL", "CELERY_BROKER_URL"}
+
+
+def names_in_example() -> set[str]:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    pairs = (line.removeprefix("# ").partition("=") for line in lines)
+    return {name for name, equals, _ in pairs if equals and name.isupper()}
+
+
+def test_every_service_but_the_migration_has_a_health_check() -> None:
+    services = COMPOSE["services"]
+    assert set(services) == {"migrate", "web", "worker", "beat", "postgres", "redis"}
+    assert {name for name, it in services.items() if "healthcheck" not in it} == {"migrate"}
+
+
+def test_no_secret_has_a_default() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    for name in ("DJANGO_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
+        assert f"${{{name}:?" in text
+        assert f"${{{name}:-" not in text
+    assert "${OPENAI_API_KEY:-}" in text
+
+
+def test_every_variable_reaches_the_containers() -> None:
+    passed = set(COMPOSE["services"]["web"]["environment"])
+    assert names_in_example() - passed - NOT_SET_THERE == set()
+
+
+def test_the_procfile_runs_the_same_commands_as_compose() -> None:
+    procfile = dict(
+        line.split(": ", 1) for line in (ROOT / "Procfile").read_text().strip().splitlines()
+    )
+    assert set(procfile) == {"web", "worker", "beat"}
+    worker = [str(word) for word in COMPOSE["services"]["worker"]["command"]]
+    assert procfile["worker"].split() == worker
