@@ -31,4 +31,6 @@ lint: $(STAMP) ## Style, import rules, missing migrations
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: $(STAMP) ## The measurements in benchmarks/
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for module in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do \
+		echo "== $$module"; $(BIN)/python -m benchmarks.$$module || exit 1; \
+	done
