@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -54,6 +54,11 @@ class NotFound(AppError):
     message = "There is nothing here"
 
 
+class PayloadTooLarge(AppError):
+    status_code = 413
+    message = "The request is too large. Send less than 1.5 MB."
+
+
 NAMES = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -82,6 +87,8 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
         exc = exceptions.NotFound("There is nothing here")
     elif isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
+    elif isinstance(exc, RequestDataTooBig):
+        exc = PayloadTooLarge()
     if isinstance(exc, AppError):
         return _api_app_error(exc)
     if isinstance(exc, exceptions.APIException):
@@ -160,6 +167,8 @@ def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return error_page(request, 413, PayloadTooLarge.message)
     return error_page(request, 400, "The request could not be understood")
 
 

@@ -182,8 +182,8 @@ if FRONTEND_URL.startswith("https://"):
 if ENV.trust_proxy:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# A query is kept to 12,000 characters of at most 4 bytes; over 100,000 characters is refused.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+# 100,000 characters of a query, each of at most 12 bytes in a form.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_500_000
 
 # --- The rest ---------------------------------------------------------------------------------
 

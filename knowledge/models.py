@@ -12,10 +12,13 @@ slug_validator = RegexValidator(
 
 
 def validate_tags(value: Any) -> None:
-    if not isinstance(value, list) or not all(
-        isinstance(tag, str) and tag.strip() for tag in value
-    ):
-        raise ValidationError("Give a list of tags, each a text.")
+    if not isinstance(value, list) or not all(is_tag(tag) for tag in value):
+        raise ValidationError("Give a list of tags, each a text of at most 50 characters.")
+
+
+def is_tag(value: Any) -> bool:
+    """JSON fields take NUL and lone surrogates, but PostgreSQL can't store them."""
+    return isinstance(value, str) and 0 < len(value.strip()) <= 50 and value.isprintable()
 
 
 class ArticleQuerySet(models.QuerySet["Article"]):

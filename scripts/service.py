@@ -19,7 +19,7 @@ CELERY_WORKER = [
 ]
 CELERY_BEAT = [
     *(sys.executable, "-m", "celery", "-A", "config", "beat"),
-    *("--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING", "--pidfile", ""),
+    *("--scheduler", "config.celery:TickScheduler", "--loglevel", "WARNING", "--pidfile", ""),
 ]
 
 

@@ -49,13 +49,14 @@ class SimulationAdmin(ReadOnly, admin.ModelAdmin):
     fieldsets = [
         (None, {"fields": ["owner", "status", "query", "query_truncated"]}),
         ("Answer", {"fields": ["answer", "tokens_used"]}),
-        ("Failure", {"fields": ["error_code", "error_message", "error_status"]}),
+        ("Failure", {"fields": ["error_code", "error_message", "error_status", "error_detail"]}),
         ("Provenance", {"fields": ["assistant", "conversation", "prompt", "raw_answer"]}),
         (
             "Engine",
             {
                 "fields": [
                     "created_at",
+                    "claimed_at",
                     "opened_at",
                     "started_at",
                     "finished_at",

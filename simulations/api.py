@@ -1,8 +1,10 @@
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.decorators import api_view
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +19,7 @@ from simulations.quota import Quota
 
 
 class SubmitSerializer(StrictSerializer):
-    query = serializers.CharField(max_length=services.QueryTooLong.LIMIT * 2)
+    query = serializers.CharField()
 
 
 class CitationSerializer(serializers.ModelSerializer):
@@ -61,6 +63,12 @@ class SimulationSerializer(SimulationSummarySerializer):
 class SimulationPagination(CursorPagination):
     page_size = 25
     ordering = ("-created_at", "-id")
+
+    def paginate_queryset(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().paginate_queryset(*args, **kwargs)
+        except ValidationError as error:
+            raise NotFound(self.invalid_cursor_message) from error
 
 
 class SimulationsView(APIView):

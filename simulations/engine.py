@@ -8,24 +8,33 @@ was saved.
 import logging
 import threading
 import time
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Case, F, Value, When
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from simulations.models import Simulation, Status
+from simulations.outcomes import fail_simulation
 from simulations.providers import ProviderError, get_provider
-from simulations.steps import LEASE, POLL_LEASE, Step, next_step
+from simulations.steps import DiscardRun, Step, next_step
 
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.9
 # How long a slice with free slots waits before it looks for newly due rows.
 LOOK_AROUND_SECONDS = 0.2
+
+# Longer than the calls usually take. A step that is taken twice all the same does no harm: the
+# one that could, StartRun, renews its lease at the gate.
+LEASE = timedelta(seconds=16)
+POLL_LEASE = timedelta(seconds=8)
 
 MIN_POLL_INTERVAL = 1.2
 MAX_POLL_INTERVAL = 5.0
@@ -37,17 +46,25 @@ def poll_interval(in_flight: int) -> float:
     return min(max(wanted, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL)
 
 
-def claim(limit: int) -> list[Simulation]:
-    """Takes up to `limit` due rows; an idle tick costs one query and opens no transaction."""
-    due = Simulation.objects.due().order_by("due_at")
+def claim(limit: int, under_way: Collection[UUID] = ()) -> list[Simulation]:
+    """Takes up to `limit` due rows, but for those whose calls are `under_way` in this process.
+
+    An idle tick costs one query and opens no transaction.
+    """
+    due = Simulation.objects.due().exclude(pk__in=under_way).order_by("due_at")
     if not due.exists():
         return []
     with transaction.atomic():
         ids = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])
         claimed = Simulation.objects.filter(pk__in=ids)
         lease = Case(When(status=Status.RUNNING, then=Value(POLL_LEASE)), default=Value(LEASE))
-        claimed.update(due_at=Now() + lease, step_number=F("step_number") + 1)
-        return list(claimed.select_related("owner", "assistant", "conversation", "run"))
+        claimed.update(
+            due_at=Now() + lease,
+            step_number=F("step_number") + 1,
+            claimed_at=Coalesce("claimed_at", Now()),
+        )
+        related = claimed.select_related("owner", "assistant", "conversation", "run")
+        return list(related.order_by("created_at"))
 
 
 class Engine:
@@ -77,11 +94,25 @@ class Engine:
         with self.turnstile:
             while self.calls and time.monotonic() < end:
                 wait(self.calls, LOOK_AROUND_SECONDS, FIRST_COMPLETED)
-                self._apply_finished()
+                for following in self._apply_finished():
+                    if isinstance(following, DiscardRun):
+                        self.start(following)
+                    else:
+                        following.reschedule(timedelta(0))
+
+    def under_way(self) -> list[UUID]:
+        return [step.simulation.pk for step in self.calls.values()]
+
+    def start(self, step: Step) -> None:
+        """Prepares a step and hands its call to a free slot."""
+        if self._guarded(step, step.prepare):
+            protocol = step.simulation.conversation.protocol
+            self.calls[self.pool.submit(self._call, step, protocol)] = step
 
     def _work_until(self, end: float) -> bool:
         while True:
-            self._apply_finished()
+            for following in self._apply_finished():
+                self.start(following)
             self._fill_slots()
             if not self.calls:
                 return False
@@ -92,36 +123,51 @@ class Engine:
 
     def _fill_slots(self) -> None:
         while free := self.slots - len(self.calls):
-            simulations = claim(free)
+            simulations = claim(free, self.under_way())
             if not simulations:
                 return
-            interval = poll_interval(Simulation.objects.filter(status=Status.RUNNING).count())
+            interval = poll_interval(Simulation.objects.in_flight().count())
             for simulation in simulations:
                 self.start(next_step(simulation, interval))
 
-    def start(self, step: Step) -> None:
-        """Prepares a step and hands its call to a free slot."""
-        if step.prepare():
-            provider = get_provider(step.simulation.conversation.protocol)
-            self.calls[self.pool.submit(step.call, provider)] = step
+    @staticmethod
+    def _call(step: Step, protocol: str) -> Any:
+        return step.call(get_provider(protocol))
 
-    def _apply_finished(self) -> None:
+    def _apply_finished(self) -> list[Step]:
+        """The steps that follow at once on those applied."""
+        following = []
         for future in [future for future in self.calls if future.done()]:
             # Taken out only once it is saved: while the database is away, the result waits here.
-            following = self._apply(self.calls[future], future)
+            following.append(self._apply(self.calls[future], future))
             del self.calls[future]
-            if following is not None:
-                self.start(following)
+        return [step for step in following if step is not None]
 
     def _apply(self, step: Step, future: "Future[Any]") -> Step | None:
         error = future.exception()
         if error is None:
-            return step.apply(future.result())
+            return self._guarded(step, lambda: step.apply(future.result()))
         if not isinstance(error, ProviderError):
             logger.error("A call failed in an unforeseen way", exc_info=error)
             error = unreadable(error)
-        step.fail(error)
-        return None
+        return self._guarded(step, lambda: step.fail(error))
+
+    def _guarded(self, step: Step, action: Callable[[], Any]) -> Any:
+        """One row that can't be worked on must not keep the others from theirs."""
+        try:
+            return action()
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: nothing is wrong with the row
+        except Exception:
+            logger.exception("Simulation %s can't be worked on", step.simulation.pk)
+            fail_simulation(
+                Simulation.objects.filter(pk=step.simulation.pk),
+                code="internal_error",
+                message="Something went wrong inside Sitrep. An administrator can find it in the "
+                "log under this simulation's id.",
+                status=500,
+            )
+            return None
 
 
 def unreadable(error: BaseException) -> ProviderError:

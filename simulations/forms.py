@@ -1,17 +1,14 @@
 from django import forms
 
 from simulations.models import Simulation
-from simulations.services import QueryTooLong
 
 
 class SubmitForm(forms.Form):
     query = forms.CharField(
         label="Your question",
-        max_length=QueryTooLong.LIMIT,
         help_text=f"Up to {Simulation.QUERY_LIMIT:,} characters are sent; the rest is cut off.",
         error_messages={
             "required": "Write the question you want answered.",
-            "max_length": QueryTooLong.message,
         },
         widget=forms.Textarea(
             attrs={

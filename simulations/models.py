@@ -85,7 +85,7 @@ class Conversation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="conversations")
     protocol = models.CharField(max_length=16)
-    provider_id = models.CharField(max_length=200, blank=True)
+    provider_id = models.CharField(max_length=512, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
@@ -107,7 +107,11 @@ class SimulationQuerySet(models.QuerySet["Simulation"]):
         return self.filter(Q(status__in=ACTIVE) | models.Exists(billed))
 
     def due(self) -> "SimulationQuerySet":
-        return self.filter(status__in=ACTIVE, due_at__lte=Now())
+        # A due_at is what makes a row active (a constraint says so): the partial index serves.
+        return self.filter(due_at__lte=Now())
+
+    def in_flight(self) -> "SimulationQuerySet":
+        return self.filter(due_at__isnull=False, status=Status.RUNNING)
 
     def transition(self, to: Status, **fields: Any) -> bool:
         """Moves the one row selected to `to` if its state allows it, and says whether it did."""
@@ -140,6 +144,9 @@ class Simulation(models.Model):
     error_status = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="The HTTP status the failure stands for."
     )
+    error_detail = models.TextField(
+        blank=True, help_text="What the provider said; only administrators see it."
+    )
     # Not the database's clock: SQLite's has milliseconds, and pages by time need exact order.
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -149,11 +156,16 @@ class Simulation(models.Model):
     due_at = models.DateTimeField(null=True, blank=True, db_default=Now())
     step_number = models.PositiveIntegerField(default=0, help_text="The fencing token.")
     failed_attempts = models.PositiveIntegerField(default=0, help_text="Since the last success.")
+    claimed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When a worker first took it; START_TIMEOUT counts from it.",
+    )
     opened_at = models.DateTimeField(
         null=True, blank=True, help_text="When its conversation was ready for the question."
     )
     turn_anchor = models.CharField(
-        max_length=200,
+        max_length=512,
         blank=True,
         help_text="Conversation item or message after which this turn's answer is to be found.",
     )
@@ -176,7 +188,7 @@ class Simulation(models.Model):
             models.Index(
                 fields=["due_at"],
                 name="simulation_due",
-                condition=Q(status__in=["PENDING", "RUNNING"]),
+                condition=Q(due_at__isnull=False),
             ),
             models.Index(fields=["owner", "-created_at", "-id"], name="simulation_owner_recent"),
             models.Index(fields=["-created_at", "-id"], name="simulation_recent"),
@@ -237,7 +249,7 @@ class Run(models.Model):
     requested_at = models.DateTimeField(db_default=Now())
     accepted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    provider_id = models.CharField(max_length=200, blank=True)
+    provider_id = models.CharField(max_length=512, blank=True, db_index=True)
     outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
     fault = models.CharField(
         max_length=500, blank=True, help_text="What went wrong with the call, if anything did."
@@ -254,11 +266,6 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["requested_at"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["provider_id"], condition=~Q(provider_id=""), name="run_provider_id_once"
-            )
-        ]
 
     def __str__(self) -> str:
         return self.provider_id or str(self.id)

@@ -8,8 +8,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from simulations.models import Run, Simulation, SimulationQuerySet, Status, StopReason
-from simulations.providers.base import ProviderError, RunSnapshot, RunState
+from simulations.providers.base import ProviderError, RunSnapshot, RunState, Usage
 from simulations.sanitizing import sanitize_answer
+
+NO_USAGE = Usage()
 
 
 def accept_run(
@@ -24,18 +26,23 @@ def accept_run(
 
     False: nobody wants the run any more, and it should be ended upstream.
     """
-    Run.objects.filter(pk=run.pk).update(provider_id=result.id, accepted_at=Now(), adopted=adopted)
-    wanted = Simulation.objects.filter(pk=simulation.pk, run=run.pk)
+    Run.objects.filter(pk=run.pk).update(
+        provider_id=result.id, accepted_at=Now(), adopted=adopted, outcome=""
+    )
     is_active = result.state is RunState.ACTIVE
-    delay = (result.poll_after or poll_interval) if is_active else 0.0
-    if wanted.filter(status=Status.PENDING).transition(
+    delay = min(result.poll_after or poll_interval, 30.0) if is_active else 0.0
+    row = Simulation.objects.filter(pk=simulation.pk)
+    if row.filter(status=Status.PENDING, run=run.pk).transition(
         Status.RUNNING,
         started_at=Now(),
         due_at=Now() + timedelta(seconds=delay),
         failed_attempts=0,
     ):
         return True
-    if wanted.filter(status=Status.RUNNING).exists():
+    # Somebody else may have found this very run, and be waiting for it or done with it.
+    if row.filter(
+        run__provider_id=result.id, status__in=[Status.RUNNING, Status.COMPLETED]
+    ).exists():
         return True
     Run.objects.filter(pk=run.pk).update(outcome=Run.Outcome.UNWANTED, finished_at=Now())
     return False
@@ -46,54 +53,51 @@ def settle(simulation: Simulation, run: Run, result: RunSnapshot) -> None:
     row = Simulation.objects.filter(pk=simulation.pk, run=run.pk)
     with transaction.atomic():
         if result.state is RunState.COMPLETED and result.text.strip():
-            settled = row.transition(
+            row.transition(
                 Status.COMPLETED,
                 raw_answer=result.text,
                 answer=sanitize_answer(result.text),
                 tokens_used=result.usage.total_tokens,
             )
         elif result.state is RunState.CANCELLED and simulation.stop_reason:
-            settled = settle_stopped(simulation)
+            settle_stopped(simulation, result.usage)
         else:
-            settled = fail_simulation(
-                row, tokens_used=result.usage.total_tokens, **describe_end(result)
-            )
-        if settled:
-            Run.objects.filter(pk=run.pk).update(
-                outcome=result.state.value,
-                finished_at=Now(),
-                input_tokens=result.usage.input_tokens,
-                output_tokens=result.usage.output_tokens,
-                total_tokens=result.usage.total_tokens,
-            )
+            fail_simulation(row, tokens_used=result.usage.total_tokens, **describe_end(result))
+        _finish_run(run, Run.Outcome(result.state.value), result.usage)
 
 
-def settle_stopped(simulation: Simulation) -> bool:
+def settle_stopped(simulation: Simulation, usage: Usage = NO_USAGE) -> None:
+    """Ends a simulation whose run was stopped, by the reason it was stopped for."""
     row = Simulation.objects.filter(pk=simulation.pk, run=simulation.run_id)
-    Run.objects.filter(pk=simulation.run_id, finished_at=None).update(
-        outcome=Run.Outcome.CANCELLED, finished_at=Now()
-    )
-    if simulation.stop_reason == StopReason.CANCEL:
-        return row.transition(Status.CANCELLED)
-    seconds = int(settings.RUN_TIMEOUT.total_seconds())
-    return fail_simulation(
-        row,
-        code="run_timeout",
-        message=f"OpenAI run timeout: there was no answer within {seconds} s.",
-        status=504,
-    )
+    with transaction.atomic():
+        if simulation.stop_reason == StopReason.CANCEL:
+            row.transition(Status.CANCELLED)
+        else:
+            seconds = int(settings.RUN_TIMEOUT.total_seconds())
+            fail_simulation(
+                row,
+                code="run_timeout",
+                message=f"OpenAI run timeout: there was no answer within {seconds} s.",
+                status=504,
+            )
+        _finish_run(simulation.run, Run.Outcome.CANCELLED, usage)
 
 
 def fail_simulation(
-    row: SimulationQuerySet,
-    *,
-    code: str,
-    message: str,
-    status: int,
-    **fields: Any,
+    row: SimulationQuerySet, *, code: str, message: str, status: int, **fields: Any
 ) -> bool:
     return row.transition(
         Status.FAILED, error_code=code, error_message=message, error_status=status, **fields
+    )
+
+
+def _finish_run(run: Run, outcome: Run.Outcome, usage: Usage) -> None:
+    Run.objects.filter(pk=run.pk, finished_at=None).update(
+        outcome=outcome,
+        finished_at=Now(),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
     )
 
 
@@ -119,16 +123,22 @@ def describe_end(result: RunSnapshot) -> dict[str, Any]:
 
 
 def describe_refusal(error: ProviderError) -> dict[str, Any]:
-    """A failure that trying again won't cure, with what the operator can do where it is known."""
-    if error.status in {401, 403}:
+    """A failure that trying again won't cure.
+
+    The provider's own words can name organisations and keys: they go to the administrators.
+    """
+    if error.status in {401, 403} or error.code == "not_configured":
         return {
             "code": "provider_auth",
             "message": "The provider refused the site's credentials. An administrator must check "
             "OPENAI_API_KEY and what it may use.",
             "status": 503,
+            "error_detail": error.message,
         }
     return {
-        "code": error.code[:64],
-        "message": f"The provider refused the request: {error.message}",
+        "code": error.code,
+        "message": f"The provider refused the request ({error.code}). An administrator can see "
+        "its reasons beside this simulation.",
         "status": 502,
+        "error_detail": error.message,
     }

@@ -17,7 +17,8 @@ from simulations.providers.base import (
     RunState,
     Turn,
     Usage,
-    number,
+    count,
+    identifier,
     storable,
 )
 from simulations.providers.client import CREATE_TIMEOUT, call_json, poll_after
@@ -52,7 +53,7 @@ class AssistantsProvider:
                 metadata={"simulation": turn.simulation_id},
                 timeout=CREATE_TIMEOUT,
             )
-            thread_id = str(body["id"])
+            thread_id = identifier(body)
         return OpenedTurn(thread_id, message_id or self._post_message(thread_id, turn))
 
     def start_run(self, turn: Turn) -> RunSnapshot:
@@ -99,12 +100,12 @@ class AssistantsProvider:
             metadata={"simulation": turn.simulation_id},
             timeout=CREATE_TIMEOUT,
         )
-        return str(body["id"])
+        return identifier(body)
 
     def _find_message(self, thread_id: str, turn: Turn) -> str:
         for message in self._list_messages(thread_id):
             if (message.get("metadata") or {}).get("simulation") == turn.simulation_id:
-                return str(message["id"])
+                return identifier(message)
         return ""
 
     def _answer(self, thread_id: str, run_id: str) -> tuple[str, str]:
@@ -123,17 +124,17 @@ class AssistantsProvider:
 
 
 def read_run(body: dict[str, Any], wait: float | None = None) -> RunSnapshot:
-    status = str(body.get("status") or "")
+    status = storable(str(body.get("status") or ""))[:32]
     usage = body.get("usage") or {}
     return RunSnapshot(
-        id=str(body["id"]),
+        id=identifier(body),
         status=status,
         state=STATES.get(status, RunState.ACTIVE),
         reason=_reason(body),
         usage=Usage(
-            input_tokens=number(usage.get("prompt_tokens")),
-            output_tokens=number(usage.get("completion_tokens")),
-            total_tokens=number(usage.get("total_tokens")),
+            input_tokens=count(usage.get("prompt_tokens")),
+            output_tokens=count(usage.get("completion_tokens")),
+            total_tokens=count(usage.get("total_tokens")),
         ),
         poll_after=wait,
     )

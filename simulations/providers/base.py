@@ -94,8 +94,8 @@ class ProviderError(Exception):
         status: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code
+        self.message = storable(message)
+        self.code = storable(code)[:64]
         self.retryable = retryable
         self.ambiguous = ambiguous
         self.retry_after = retry_after
@@ -124,11 +124,25 @@ class Provider(Protocol):
         """Asks for the end of a run and says how it then stands; it may have completed."""
 
 
+LARGEST_COUNT = 2**31 - 1
+LONGEST_ID = 512
+
+
 def storable(text: str) -> str:
     """`text` without what PostgreSQL can't hold: NUL and lone surrogates become U+FFFD."""
     joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return joined.replace("\0", "\ufffd")
 
 
-def number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def count(value: Any) -> int | None:
+    """A number of tokens, if it is one that the database can hold."""
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value <= LARGEST_COUNT else None
+
+
+def identifier(body: dict[str, Any]) -> str:
+    """The id of what a server describes; raises ValueError without a usable one."""
+    value = storable(str(body.get("id") or ""))
+    if not 0 < len(value) <= LONGEST_ID:
+        raise ValueError("an id is missing or too long")
+    return value

@@ -1,7 +1,11 @@
 """The edge to the openai SDK: its client, and its errors as one ProviderError."""
 
+import math
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -17,15 +21,62 @@ CREATE_TIMEOUT = 10.0
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
+BUSY = ("already has an active run", "while a run")
+
+# The SDK takes an empty OPENAI_BASE_URL of the environment for an address.
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+_building = threading.Lock()
+
+
+def get_client() -> openai.OpenAI:
+    """The process's client, built on first use, after any fork; it is fine across threads."""
+    with _building:
+        return build_client()
+
+
+@cache
 def build_client() -> openai.OpenAI:
-    """One per process, built after the fork: it costs about 0.1 s and is fine across threads."""
-    return openai.OpenAI(
-        api_key=settings.OPENAI_API_KEY,
-        base_url=settings.OPENAI_BASE_URL,
-        # The SDK repeats POSTs without an idempotency key: a second bill.
-        max_retries=0,
-        timeout=httpx2.Timeout(CREATE_TIMEOUT, connect=POLL_TIMEOUT),
-    )
+    """One per process: it costs about 0.1 s.
+
+    Raises ProviderError where the settings don't allow one.
+    """
+    try:
+        return openai.OpenAI(
+            api_key=settings.OPENAI_API_KEY,
+            base_url=settings.OPENAI_BASE_URL or OPENAI_URL,
+            # The SDK repeats POSTs without an idempotency key: a second bill.
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(transport=DeadlineTransport()),
+        )
+    except openai.OpenAIError as error:
+        raise ProviderError("The provider is not configured", code="not_configured") from error
+
+
+class DeadlineTransport(httpx2.HTTPTransport):
+    """Ends a body that keeps dripping: a timeout is for a whole call, not for each read of it."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        deadline = time.monotonic() + request.extensions["timeout"]["read"]
+        response = super().handle_request(request)
+        response.stream = DeadlineStream(response.stream, deadline)
+        return response
+
+
+class DeadlineStream(httpx2.SyncByteStream):
+    def __init__(self, stream: httpx2.SyncByteStream, deadline: float) -> None:
+        self.stream = stream
+        self.deadline = deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.stream:
+            if time.monotonic() > self.deadline:
+                raise httpx2.ReadTimeout("The answer took too long to read")
+            yield chunk
+
+    def close(self) -> None:
+        self.stream.close()
 
 
 def call_json(
@@ -37,7 +88,8 @@ def call_json(
     building those models costs more than the rest of a poll.
     """
     with translated_errors():
-        response = method(*args, timeout=timeout, **kwargs).http_response
+        limits = httpx2.Timeout(timeout, connect=POLL_TIMEOUT)
+        response = method(*args, timeout=limits, **kwargs).http_response
         body = response.json()
         if not isinstance(body, dict):
             raise TypeError(f"expected a JSON object, got {type(body).__name__}")
@@ -94,23 +146,26 @@ def _message(error: openai.APIStatusError) -> str:
 
 def _code(error: openai.APIStatusError) -> str:
     # The lock has a code of its own on responses only; assistants say it in words.
-    if error.code == "conversation_locked" or "already has an active run" in _message(error):
+    if any(words in _message(error) for words in BUSY):
         return "conversation_locked"
     return error.code or f"http_{error.status_code}"
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
     """Seconds; the HTTP-date form is not used by the providers spoken to."""
-    try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
+    if (milliseconds := _finite(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    return _finite(headers.get("retry-after"))
 
 
 def poll_after(headers: httpx2.Headers) -> float | None:
+    milliseconds = _finite(headers.get("openai-poll-after-ms"))
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _finite(text: str | None) -> float | None:
     try:
-        return max(0.0, float(headers["openai-poll-after-ms"]) / 1000)
-    except (KeyError, ValueError):
+        value = float(text or "")
+    except ValueError:
         return None
+    return max(0.0, value) if math.isfinite(value) else None

@@ -12,7 +12,8 @@ from simulations.providers.base import (
     RunState,
     Turn,
     Usage,
-    number,
+    count,
+    identifier,
     storable,
 )
 from simulations.providers.client import CREATE_TIMEOUT, call_json, poll_after
@@ -35,13 +36,13 @@ class ResponsesProvider:
     def open_turn(self, turn: Turn) -> OpenedTurn:
         if turn.conversation_id:
             items = self._list_items(turn.conversation_id, order="desc", limit=1)
-            return OpenedTurn(turn.conversation_id, items[0]["id"] if items else "")
+            return OpenedTurn(turn.conversation_id, identifier(items[0]) if items else "")
         body, _ = call_json(
             self.conversations.create,
             metadata={"simulation": turn.simulation_id},
             timeout=CREATE_TIMEOUT,
         )
-        return OpenedTurn(str(body["id"]), "")
+        return OpenedTurn(identifier(body), "")
 
     def start_run(self, turn: Turn) -> RunSnapshot:
         body, _ = call_json(
@@ -88,9 +89,9 @@ class ResponsesProvider:
 
 def read_response(body: dict[str, Any], wait: float | None = None) -> RunSnapshot:
     text, refusal = read_messages(body.get("output") or [])
-    status = str(body.get("status") or "")
+    status = storable(str(body.get("status") or ""))[:32]
     return RunSnapshot(
-        id=str(body["id"]),
+        id=identifier(body),
         status=status,
         state=STATES.get(status, RunState.ACTIVE),
         text=text,
@@ -123,4 +124,4 @@ def _reason(body: dict[str, Any]) -> str:
 
 def _usage(usage: dict[str, Any]) -> Usage:
     names = ("input_tokens", "output_tokens", "total_tokens")
-    return Usage(**{name: number(usage.get(name)) for name in names})
+    return Usage(**{name: count(usage.get(name)) for name in names})

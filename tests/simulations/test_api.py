@@ -124,6 +124,14 @@ def test_too_long_a_query_is_413_and_a_long_one_says_it_was_cut(analyst: User) -
     assert client.post_json("simulations", {"query": "x" * 12_001}).json()["query_truncated"]
     response = client.post_json("simulations", {"query": "x" * 100_001})
     assert (response.status_code, response.json()["error"]) == (413, "QueryTooLong")
+    response = client.post_json("simulations", {"query": "x" * 2_000_000})
+    assert (response.status_code, response.json()["error"]) == (413, "PayloadTooLarge")
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "cD1ub3RhZGF0ZQ=="])
+def test_a_bad_cursor_is_404(analyst: User, cursor: str) -> None:
+    response = ApiClient(analyst).get("/api/v1/simulations", {"cursor": cursor})
+    assert (response.status_code, response.json()["error"]) == (404, "NotFound")
 
 
 def test_the_limit_is_429_with_the_reset_date(analyst: User) -> None:
@@ -143,7 +151,7 @@ def test_without_a_key_it_is_503(analyst: User, settings: Settings) -> None:
     assert not Simulation.objects.exists()
 
 
-def test_a_poll_costs_two_queries(
+def test_a_poll_costs_three_queries(
     analyst: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     simulation = services.submit(analyst, "Who checks the gate?")

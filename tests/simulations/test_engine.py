@@ -12,7 +12,7 @@ from knowledge.models import Article
 from simulations import services
 from simulations.engine import Engine, claim, poll_interval
 from simulations.models import Run, Simulation, Status
-from tests.conftest import Drive
+from tests.conftest import Drive, make_due
 from tests.emulator.process import EmulatorProcess
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("protocol")]
@@ -153,7 +153,8 @@ def test_a_lost_run_that_holds_the_lock_is_waited_for(
     simulation = services.submit(analyst, QUERY)
     for _ in range(40):
         engine.run_slice(0.1)
-        Simulation.objects.filter(step_number__gt=0).update(due_at=timezone.now())
+        make_due(engine)
+    engine.drain(5)
     emulator.release()
     assert drive(simulation).status == Status.COMPLETED
     assert len(emulator.ledger()["runs"]) == 1
@@ -244,7 +245,7 @@ def test_one_run_at_a_time_in_a_conversation(
     )
     for _ in range(5):
         engine.run_slice(0.1)
-        Simulation.objects.filter(pk=second.pk).update(due_at=timezone.now())
+        make_due(engine)
     assert len(emulator.ledger()["runs"]) == 1
     emulator.release()
     drive(first)

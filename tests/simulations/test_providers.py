@@ -1,11 +1,20 @@
 """What is read out of servers' answers, and how their errors are told apart."""
 
+from dataclasses import replace
+
 import httpx2
 import openai
 import pytest
 
 from simulations.providers import assistants, responses
-from simulations.providers.base import ProviderError, RunState, storable
+from simulations.providers.base import (
+    ProviderError,
+    RunState,
+    Turn,
+    count,
+    identifier,
+    storable,
+)
 from simulations.providers.client import translated_errors
 
 REQUEST = httpx2.Request("POST", "http://provider.test/v1/responses")
@@ -78,6 +87,8 @@ def test_an_unreadable_answer_may_have_been_an_acceptance() -> None:
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-1"}, 0.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
         ({}, None),
     ],
 )
@@ -152,6 +163,71 @@ def test_a_status_never_seen_before_counts_as_active(module: object) -> None:
 )
 def test_text_of_assistants(content: object, expected: str) -> None:
     assert assistants.read_message({"content": content}) == (expected, "")
+
+
+class Recorded:
+    """A server's recorded answer, in the place of one of the SDK's raw methods."""
+
+    def __init__(self, *data: dict[str, object]) -> None:
+        self.data = data
+
+    def __call__(self, *args: object, **kwargs: object) -> "Recorded":
+        return self
+
+    @property
+    def http_response(self) -> httpx2.Response:
+        return httpx2.Response(200, json={"data": self.data})
+
+
+def reply(run_id: str | None, role: str, text: str) -> dict[str, object]:
+    return {"role": role, "run_id": run_id, "content": [{"type": "text", "text": text}]}
+
+
+def assistants_provider() -> assistants.AssistantsProvider:
+    with openai.OpenAI(api_key="sk-x") as client:
+        return assistants.AssistantsProvider(client)
+
+
+def test_the_answer_is_the_assistants_and_of_this_run() -> None:
+    """Servers that ignore `run_id` list other runs' messages and the user's."""
+    provider = assistants_provider()
+    provider.messages.list = Recorded(
+        reply("run_1", "user", "the question"),
+        reply("run_2", "assistant", "of another run"),
+        reply("run_1", "assistant", "the answer"),
+    )
+    assert provider._answer("thread_1", "run_1") == ("the answer", "")
+
+
+def test_a_run_known_from_elsewhere_is_not_found_again() -> None:
+    provider = assistants_provider()
+    metadata = {"simulation": "s", "round": "1"}
+    provider.runs.list = Recorded(
+        {"id": "run_1", "status": "queued", "metadata": metadata},
+        {"id": "run_2", "status": "queued", "metadata": {"simulation": "other", "round": "1"}},
+    )
+    turn = Turn("s", 1, "p", "m", "a", "i", 1, "u", conversation_id="thread_1")
+    assert provider.find_run(turn).id == "run_1"
+    assert provider.find_run(replace(turn, known_run_ids=frozenset({"run_1"}))) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(0, 0), (7, 7), (2**31 - 1, 2**31 - 1), (2**31, None), (-1, None), (True, None), ("7", None)],
+)
+def test_counts_are_numbers_the_database_can_hold(value: object, number: int | None) -> None:
+    assert count(value) == number
+
+
+@pytest.mark.parametrize("value", [None, "", "x" * 513])
+def test_an_id_that_cannot_be_kept_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="id"):
+        identifier({"id": value})
+
+
+def test_an_errors_words_can_be_stored() -> None:
+    error = ProviderError("a\0b\ud800", code="c" * 100)
+    assert (error.message, len(error.code)) == ("a\ufffdb\ufffd", 64)
 
 
 @pytest.mark.parametrize(

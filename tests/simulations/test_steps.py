@@ -1,6 +1,7 @@
 """Fencing, the money gate and what happens to results that come too late."""
 
 import time
+from copy import copy
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
-from simulations import services, steps
+from simulations import services
 from simulations.engine import Engine, claim
 from simulations.models import ACTIVE, TRANSITIONS, Run, Simulation, Status
 from simulations.providers.base import ProviderError, RunSnapshot, RunState
-from simulations.steps import DiscardRun, FetchRun, FindRun, StartRun
+from simulations.steps import DiscardRun, FetchRun, FindRun, StartRun, next_step
+from simulations.steps.pending import GATE_VALIDITY, LOOKS_BEFORE_NEW_RUN
 from tests.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.django_db
@@ -74,15 +76,16 @@ def test_the_gate_is_shut_for_a_row_that_moved_on(
 
 
 def test_the_gate_lets_one_call_through(opened: Simulation) -> None:
-    assert StartRun(opened, 1.2).prepare()
-    assert not StartRun(opened, 1.2).prepare()
+    first, second = StartRun(opened, 1.2), StartRun(copy(opened), 1.2)
+    assert first.prepare()
+    assert not second.prepare()
     assert Run.objects.count() == 1
 
 
 def test_a_worker_held_up_behind_the_gate_sends_nothing(opened: Simulation) -> None:
     step = StartRun(opened, 1.2)
     assert step.prepare()
-    step.gate_passed_at = time.monotonic() - steps.GATE_VALIDITY - 0.1
+    step.gate_passed_at = time.monotonic() - GATE_VALIDITY - 0.1
     with pytest.raises(ProviderError) as caught:
         step.call(provider=None)
     step.fail(caught.value)
@@ -123,7 +126,6 @@ def test_an_unwanted_run_is_cancelled_upstream(
     engine.start(step)
     Simulation.objects.filter(pk=simulation.pk).transition(Status.CANCELLED)
     engine.drain(5)
-    assert step.run.provider_id == ""
     assert Run.objects.get(pk=step.run.pk).outcome == Run.Outcome.UNWANTED
     assert [run["cancelled_by_request"] for run in emulator.ledger()["runs"]] == [True]
 
@@ -146,6 +148,49 @@ def test_a_late_poll_still_ends_a_finished_run(running: Simulation) -> None:
     assert running.status == Status.COMPLETED
 
 
+def test_a_run_that_ended_before_the_deadline_was_judged_is_kept(running: Simulation) -> None:
+    Simulation.objects.filter(pk=running.pk).update(started_at=timezone.now() - timedelta(hours=1))
+    step = FetchRun(reclaim(running), 1.2)
+    step.prepare()
+    step.apply(COMPLETED)
+    running.refresh_from_db()
+    assert (running.status, running.stop_reason) == (Status.COMPLETED, "")
+
+
+def test_a_deadline_is_judged_only_by_a_fetch_made_after_it(running: Simulation) -> None:
+    Simulation.objects.filter(pk=running.pk).update(
+        started_at=timezone.now() - timedelta(seconds=91)
+    )
+    step = FetchRun(reclaim(running), 1.2)
+    step.prepare()
+    step.prepared_at -= 5  # asked before the 90 s were over, answered after
+    step.apply(ACCEPTED)
+    running.refresh_from_db()
+    assert running.stop_reason == ""
+    fetch(reclaim(running)).apply(ACCEPTED)
+    running.refresh_from_db()
+    assert running.stop_reason == "timeout"
+
+
+def fetch(simulation: Simulation) -> FetchRun:
+    step = FetchRun(simulation, 1.2)
+    step.prepare()
+    return step
+
+
+def test_a_run_found_twice_is_neither_lost_nor_discarded(opened: Simulation) -> None:
+    """A create whose answer is late, and whose run was adopted under the next intent."""
+    late = StartRun(opened, 1.2)
+    assert late.prepare()
+    Run.objects.filter(pk=late.run.pk).update(looks=LOOKS_BEFORE_NEW_RUN)
+    following = FindRun(reclaim(opened), 1.2).apply(None)
+    assert following.prepare()
+    FindRun(reclaim(opened), 1.2).apply(ACCEPTED)
+    assert late.apply(ACCEPTED) is None
+    opened.refresh_from_db()
+    assert (opened.status, opened.run) == (Status.RUNNING, following.run)
+
+
 def test_terminal_states_absorb(running: Simulation) -> None:
     late = FetchRun(running, 1.2)
     late.prepare()
@@ -159,14 +204,24 @@ def test_a_run_nobody_finds_is_counted_as_lost_before_the_next_one(opened: Simul
     start = StartRun(opened, 1.2)
     assert start.prepare()
     start.fail(ProviderError("No answer", code="timeout", retryable=True, ambiguous=True))
-    for _ in range(steps.LOOKS_BEFORE_NEW_RUN):
-        opened.refresh_from_db()
-        assert opened.run == start.run
-        FindRun(reclaim(opened), 1.2).apply(None)
-    opened.refresh_from_db()
-    assert opened.run is None
-    run = Run.objects.get()
+    for _ in range(LOOKS_BEFORE_NEW_RUN - 1):
+        assert FindRun(reclaim(opened), 1.2).apply(None) is None
+    following = FindRun(reclaim(opened), 1.2).apply(None)
+    assert following.prepare()
+    assert Run.objects.count() == 2
+    run = Run.objects.get(pk=start.run.pk)
     assert (run.outcome, run.fault) == (Run.Outcome.LOST, "timeout: No answer")
+    opened.refresh_from_db()
+    assert opened.run == following.run
+
+
+def test_after_a_restart_it_is_looked_for_again_before_a_new_run(opened: Simulation) -> None:
+    start = StartRun(opened, 1.2)
+    assert start.prepare()
+    Run.objects.filter(pk=start.run.pk).update(looks=LOOKS_BEFORE_NEW_RUN - 1)
+    FindRun(reclaim(opened), 1.2).apply(None)  # the worker ends here
+    assert isinstance(next_step(reclaim(opened), 1.2), FindRun)
+    assert Run.objects.get().outcome == ""
 
 
 def test_only_the_transitions_written_down_happen(opened: Simulation) -> None:

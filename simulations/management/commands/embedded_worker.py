@@ -1,16 +1,16 @@
 from typing import Any
 
-from celery.beat import EmbeddedService, Scheduler
+from celery.beat import EmbeddedService
 from django.core.management.base import BaseCommand
 
-from config.celery import app
+from config.celery import TickScheduler, app
 
 
 class Command(BaseCommand):
     help = "Runs worker and beat in one process, on the in-memory broker: no services needed."
 
     def handle(self, **options: Any) -> None:
-        beat = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
+        beat = EmbeddedService(app, thread=True, scheduler_cls=TickScheduler)
         worker = app.Worker(
             pool="threads",
             concurrency=2,
