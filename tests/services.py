@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 DATABASE_URL = os.environ.get("TEST_DATABASE_URL") or (
     "postgresql://postgres@127.0.0.1:5432/postgres"
 )
-BROKER_URL = os.environ.get("TEST_BROKER_URL") or "redis://127.0.0.1:6379/15"
+BROKER_URL = os.environ.get("TEST_BROKER_URL") or "redis://127.0.0.1:6379"
 
 ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 IN_CI = os.environ.get("CI") == "true"

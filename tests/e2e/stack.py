@@ -35,6 +35,7 @@ class Stack:
         self.port = service.free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.database = create_database(directory)
+        self.broker = choose_broker()
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "APP_ENV": "test",
@@ -42,7 +43,7 @@ class Stack:
             "PORT": str(self.port),
             "FRONTEND_URL": self.url,
             "DATABASE_URL": self.database,
-            "CELERY_BROKER_URL": services.BROKER_URL if services.ON_POSTGRESQL else "memory://",
+            "CELERY_BROKER_URL": self.broker,
             "OPENAI_API_KEY": "sk-tests",
             "OPENAI_BASE_URL": self.emulator.base_url,
             "OPENAI_PROTOCOL": protocol,
@@ -59,8 +60,6 @@ class Stack:
 
     def start_workers(self) -> None:
         if services.ON_POSTGRESQL:
-            # What an earlier worker left in the queue has expired by now.
-            redis.Redis.from_url(services.BROKER_URL).delete("celery")
             self.start_process("worker", service.CELERY_WORKER)
             self.start_process("beat", service.CELERY_BEAT)
         else:
@@ -99,6 +98,8 @@ class Stack:
         self.emulator.stop()
         if services.ON_POSTGRESQL:
             drop_database(self.database)
+            with redis.Redis.from_url(self.broker) as broker:
+                broker.flushdb()
 
     def shell(self, code: str) -> None:
         """Runs code in the product's own shell."""
@@ -149,6 +150,18 @@ def create_database(directory: Path) -> str:
     with psycopg.connect(services.DATABASE_URL, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return services.DATABASE_URL.rsplit("/", 1)[0] + f"/{name}"
+
+
+def choose_broker() -> str:
+    """A database of Redis in which there is nothing: neither a user's data nor another suite's."""
+    if not services.ON_POSTGRESQL:
+        return "memory://"
+    for number in range(15, 0, -1):
+        url = f"{services.BROKER_URL.rstrip('/')}/{number}"
+        with redis.Redis.from_url(url) as broker:
+            if broker.dbsize() == 0:
+                return url
+    raise AssertionError("No database of Redis is empty")
 
 
 def drop_database(url: str) -> None:

@@ -1,0 +1,189 @@
+"""The pages in Debian's Chromium: the main job with and without JavaScript, and curation.
+
+Pictures of what was seen are left in var/screenshots/.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from scripts import service
+from tests import services
+from tests.e2e.stack import PASSWORD, Stack
+from tests.e2e.test_main_job import HEADERS, QUERY
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(
+        not services.CHROMIUM and not services.IN_CI, reason="Chromium is not installed"
+    ),
+    # Each protocol once; the processes take a while to start.
+    pytest.mark.parametrize(
+        "stack",
+        ["assistants" if services.ON_POSTGRESQL else "responses"],
+        indirect=True,
+        scope="module",
+    ),
+]
+
+SCREENSHOTS = service.ROOT / "var" / "screenshots"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+QUIET += ["--disable-component-update", "--no-first-run"]
+WIDTHS = [1440, 768, 360]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert services.CHROMIUM, "In CI the browser must be there"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=services.CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(
+    browser: Browser,
+    stack: Stack,
+    username: str,
+    path: str,
+    tolerated: str = "nothing",
+    **options: object,
+) -> Iterator[Page]:
+    """A signed-in user's page; nothing may go wrong on it, or leave the site.
+
+    `tolerated`: words of a console message that the test provokes.
+    """
+    context = browser.new_context(base_url=stack.url, **options)
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def watch_console(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and tolerated not in message.text:
+            complaints.append(message.text)
+
+    def watch_request(request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(stack.url).netloc:
+            complaints.append(f"request to {request.url}")
+
+    page.on("console", watch_console)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", watch_request)
+    page.goto(path)
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").or_(
+        page.get_by_role("button", name="Log in")
+    ).click()
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def photograph(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def ask(page: Page, query: str) -> None:
+    page.get_by_role("link", name="New simulation").first.click()
+    page.get_by_label("Your question").fill(query)
+    page.locator("form").get_by_role("button").last.click()
+
+
+def expect_the_answer(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Answer")).to_be_visible(timeout=30_000)
+    answer = page.get_by_role("article", name="Answer")
+    expect(answer).to_contain_text("photo badge")
+    for header in HEADERS:
+        expect(answer).not_to_contain_text(header)
+    for title, keyword in {
+        "Field Office Security Handbook": "access control",
+        "Information Security in Field Operations": "encryption",
+    }.items():
+        source = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=title))
+        expect(source).to_contain_text(keyword)
+
+
+def test_the_main_job_without_a_reload(browser: Browser, stack: Stack) -> None:
+    stack.emulator.control(latency=3)
+    with visit(browser, stack, "analyst", "/", viewport={"width": 1440, "height": 900}) as page:
+        ask(page, QUERY)
+        working = page.get_by_role("heading", name="The assistant is working on the answer")
+        expect(working).to_be_visible(timeout=30_000)  # a worker's first call loads the client
+        page.evaluate("window.isStillTheSamePage = true")
+        photograph(page, "running")
+        expect_the_answer(page)
+        assert page.evaluate("window.isStillTheSamePage")
+        expect(page.locator("#announcer")).not_to_be_empty()
+        photograph(page, "answer")
+        page.get_by_role("link", name="Simulations").first.click()
+        expect(page.get_by_role("link", name="How do we improve access")).to_be_visible()
+        photograph(page, "list")
+    stack.emulator.control(latency=0.5)
+
+
+def test_the_main_job_without_javascript(browser: Browser, stack: Stack) -> None:
+    with visit(browser, stack, "analyst", "/", java_script_enabled=False) as page:
+        ask(page, QUERY)
+        expect_the_answer(page)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_refused_question_stays_in_the_form(browser: Browser, stack: Stack) -> None:
+    stack.shell(
+        "from accounts.models import User; User.objects.filter(username='trainee')"
+        ".update(monthly_simulation_limit=0)"
+    )
+    with visit(browser, stack, "trainee", "/", tolerated="status of 429") as page:
+        ask(page, "Keep my words")
+        expect(page.get_by_text("Monthly simulation limit reached").first).to_be_visible()
+        expect(page.get_by_label("Your question")).to_have_value("Keep my words")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_its_window(browser: Browser, stack: Stack, scheme: str) -> None:
+    with visit(browser, stack, "analyst", "/", color_scheme=scheme) as page:
+        ask(page, QUERY)
+        expect_the_answer(page)
+        answer = page.url
+        for path in (answer, "/simulations/", "/simulations/new/"):
+            page.goto(path)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                name = "answer" if path == answer else path.strip("/").replace("/", "-")
+                photograph(page, f"{name}-{width}-{scheme}")
+
+
+def test_an_admin_curates(browser: Browser, stack: Stack) -> None:
+    with visit(browser, stack, "admin", "/admin/knowledge/article/add/") as page:
+        page.get_by_label("Slug").fill("pontoon-001")
+        page.get_by_label("Title").fill("Pontoon crossings")
+        page.get_by_label("Category").fill("Movement")
+        page.get_by_label("Tags").fill("rivers, boats")
+        page.get_by_label("Text").fill(
+            "Every passenger wears a life vest before the pontoon moves."
+        )
+        page.get_by_label("Status").select_option("published")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("was added successfully")).to_be_visible()
+        page.goto("/admin/knowledge/keyword/add/")
+        page.get_by_label("Phrase").fill("pontoon")
+        page.get_by_role("combobox").first.click()
+        page.locator(".select2-search__field").fill("Pontoon")
+        page.get_by_role("option", name="Pontoon crossings").click()
+        photograph(page, "admin-keyword")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("was added successfully")).to_be_visible()
+        page.goto("/admin/accounts/user/")
+        photograph(page, "admin-users")
+
+    client = stack.client("analyst")
+    simulation = client.wait(client.submit("How do we cross by pontoon?").headers["Location"])
+    assert [row["slug"] for row in simulation["citations"]] == ["pontoon-001"]
+    assert "life vest" in simulation["answer"]
