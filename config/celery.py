@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import Celery
 from celery.beat import ScheduleEntry, Scheduler
+from kombu.exceptions import ChannelError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -26,9 +27,9 @@ class TickScheduler(Scheduler):
             super().apply_entry(entry, producer)
 
     def _waiting(self) -> int:
+        """How many messages are in the queue; 0 where it isn't known, as sending will tell."""
+        queue = self.app.conf.task_default_queue
         try:
-            with self.app.connection_for_write() as connection:
-                queue = self.app.conf.task_default_queue
-                return connection.default_channel.queue_declare(queue, passive=True).message_count
-        except (*self.app.connection_for_write().recoverable_connection_errors, KeyError):
-            return 0  # sending will say what is wrong
+            return self.connection.default_channel.queue_declare(queue, passive=True).message_count
+        except (*self.connection.recoverable_connection_errors, ChannelError):
+            return 0

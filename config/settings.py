@@ -221,6 +221,7 @@ LOGGING = {
         "celery.beat": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # warns that memory:// names no host
         # Its INFO and DEBUG lines carry URLs and request bodies.
         "httpx2": {"level": "WARNING"},
         "openai": {"level": "WARNING"},

@@ -222,10 +222,13 @@ class Simulation(models.Model):
 
     @property
     def seconds_until_due(self) -> int:
-        """When asking again is worth it, for Retry-After and page refreshes; at least 1."""
+        """When asking again is worth it, for Retry-After and page refreshes: 1 to 5."""
         if self.due_at is None:
             return 1
-        return max(1, min(5, round((self.due_at - timezone.now()).total_seconds())))
+        seconds = round((self.due_at - timezone.now()).total_seconds())
+        # No poll is planned so late: what lies so far ahead is the lease of a call under way.
+        is_leased = seconds > 5 and not self.failed_attempts
+        return 1 if is_leased else max(1, min(5, seconds))
 
     @property
     def elapsed_seconds(self) -> int:

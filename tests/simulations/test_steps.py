@@ -233,3 +233,15 @@ def test_only_the_transitions_written_down_happen(opened: Simulation) -> None:
     opened.refresh_from_db()
     assert opened.finished_at
     assert opened.due_at is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "failed_attempts", "answer"),
+    [(-3, 0, 1), (1.2, 0, 1), (3.4, 0, 3), (16, 0, 1), (25, 3, 5)],
+)
+def test_when_asking_again_is_worth_it(
+    analyst: User, seconds: float, failed_attempts: int, answer: int
+) -> None:
+    due_at = timezone.now() + timedelta(seconds=seconds)
+    simulation = Simulation(due_at=due_at, failed_attempts=failed_attempts)
+    assert simulation.seconds_until_due == answer

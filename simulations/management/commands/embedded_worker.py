@@ -15,6 +15,7 @@ class Command(BaseCommand):
             pool="threads",
             concurrency=2,
             loglevel="WARNING",
+            quiet=True,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
