@@ -56,6 +56,12 @@ class Article(models.Model):
         return f"{self.title} ({self.slug})"
 
 
+def next_position() -> int:
+    """Behind all the others: where a new keyword changes no order."""
+    last = Keyword.objects.aggregate(last=models.Max("position"))["last"]
+    return (last or 0) + 1
+
+
 class Keyword(models.Model):
     """A phrase that brings articles, in curated order, into the prompts that contain it."""
 
@@ -64,7 +70,7 @@ class Keyword(models.Model):
         default=False, help_text="Count it only where no letter or digit touches it."
     )
     position = models.PositiveIntegerField(
-        default=0, db_index=True, help_text="Keywords with a lower number come first."
+        default=next_position, db_index=True, help_text="Keywords with a lower number come first."
     )
     articles = models.ManyToManyField(Article, through="KeywordArticle", related_name="keywords")
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from knowledge.models import Article
+from knowledge.models import Article, Keyword
 from tests.conftest import ApiClient
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +97,4 @@ def test_articles_and_keywords_are_curated_in_the_admin(admin: User) -> None:
     }
     assert client.post("/admin/knowledge/keyword/add/", keyword).status_code == 302
     assert made.keywords.get().phrase == "gate"
+    assert Keyword.objects.create(phrase="portal").position == 2
