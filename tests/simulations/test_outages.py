@@ -100,7 +100,7 @@ def test_polls_that_fail_for_ever_end_it_and_cancel_the_run(
 ) -> None:
     emulator.control(latency=600)
     simulation = start(engine, services.submit(analyst, "A question?"))
-    emulator.arm("500", "fetch_run", count=100)
+    emulator.arm("500", "fetch_run", count=100_000)
     for _ in range(3):
         make_due(engine)
         engine.run_slice(0.1)
@@ -126,6 +126,7 @@ def test_an_outage_longer_than_the_deadline_does_not_lose_a_paid_answer(
     emulator.release()
     emulator.arm(kind, "fetch_run", count=3)
     assert drive(simulation).status == Status.COMPLETED
+    assert simulation.stop_reason == ""
 
 
 def test_a_run_the_provider_forgot_fails(
