@@ -1,0 +1,57 @@
+"""The one shape in which API clients see every failure."""
+
+from dataclasses import replace
+
+import pytest
+from pytest_django import Settings
+
+from accounts.models import User
+from simulations import services
+from tests.conftest import ApiClient
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("app_env", "message"),
+    [
+        ("production", "An unexpected error occurred"),
+        ("development", "RuntimeError: the reason"),
+    ],
+)
+def test_an_unforeseen_failure_hides_its_message_in_production(
+    analyst: User,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    app_env: str,
+    message: str,
+) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("the reason")
+
+    settings.ENV = replace(settings.ENV, app_env=app_env)
+    monkeypatch.setattr(services, "submit", fail)
+    response = ApiClient(analyst).post_json("simulations", {"query": "Why?"})
+    assert response.status_code == 500
+    body = response.json()
+    assert body == {
+        "error": "InternalServerError",
+        "message": message,
+        "statusCode": 500,
+        "requestId": response.headers["X-Request-ID"],
+    }
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/api/v1/nothing", "/api/v1/simulations/7"])
+@pytest.mark.parametrize("method", ["get", "post", "delete", "put"])
+def test_unknown_places_answer_in_json(analyst: User, path: str, method: str) -> None:
+    response = getattr(ApiClient(analyst), method)(path)
+    assert response.status_code == 404
+    assert response.json()["error"] == "NotFound"
+
+
+def test_a_wrong_method_answers_in_the_one_shape(analyst: User) -> None:
+    response = ApiClient(analyst).delete("/api/v1/simulations")
+    assert response.status_code == 405
+    assert response.json()["error"] == "MethodNotAllowed"
+    assert "GET" in response.headers["Allow"]
