@@ -160,7 +160,7 @@ class AppErrorMiddleware:
 
 
 def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
-    if request.path.startswith("/api/"):
+    if f"{request.path}/".startswith("/api/"):
         name = NAMES.get(status, "InternalServerError")
         return JsonResponse(error_body(name, message, status), status=status)
     return render(request, "error.html", {"status": status, "message": message}, status=status)

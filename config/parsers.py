@@ -1,5 +1,6 @@
 from typing import Any, BinaryIO
 
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 
@@ -13,4 +14,7 @@ class Utf8JsonParser(JSONParser):
         parser_context: dict[str, Any] | None = None,
     ) -> Any:
         context = (parser_context or {}) | {"encoding": "utf-8"}
-        return super().parse(stream, media_type, context)
+        try:
+            return super().parse(stream, media_type, context)
+        except RecursionError as error:
+            raise ParseError("JSON parse error - nested too deeply") from error

@@ -20,6 +20,7 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         value = given if ACCEPTABLE.fullmatch(given) else str(uuid.uuid4())
+        request.request_id = value
         token = request_id.set(value)
         try:
             response = self.get_response(request)
@@ -31,5 +32,7 @@ class RequestIdMiddleware:
 
 class RequestIdFilter:
     def filter(self, record: LogRecord) -> bool:
-        record.request_id = request_id.get()
+        # Django logs a failed response after the middleware is done; its record has the request.
+        request = getattr(record, "request", None)
+        record.request_id = getattr(request, "request_id", None) or request_id.get()
         return True

@@ -179,6 +179,8 @@ if FRONTEND_URL.startswith("https://"):
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    # Preloading binds the whole domain for years: its owner's decision, not an application's.
+    SILENCED_SYSTEM_CHECKS = ["security.W021"]
 if ENV.trust_proxy:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts import api as accounts_api
+from accounts import views as accounts
 from accounts.forms import SignInForm
 from config.views import healthz
 from knowledge import api as knowledge_api
@@ -43,6 +44,7 @@ urlpatterns = [
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("simulations/", include((pages, "simulations"))),
     path("api/v1/", include((api, "api"))),
+    path("admin/login/", accounts.admin_sign_in),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
 ]

@@ -1,17 +1,21 @@
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.shortcuts import get_object_or_404
 from django.utils.html import escape
 from rest_framework import serializers
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from accounts.api import StrictSerializer
 from accounts.permissions import HasKnowledgeBase, IsAdmin
 from knowledge.models import Article, slug_validator, validate_tags
 from knowledge.search import Hit, search_articles
+
+SLUG_TAKEN = "This slug is taken. Choose another one."
 
 
 class ArticleSerializer(StrictSerializer, serializers.ModelSerializer):
@@ -25,7 +29,7 @@ class ArticleSerializer(StrictSerializer, serializers.ModelSerializer):
 
     def validate_slug(self, value: str) -> str:
         if Article.objects.filter(slug=value).exists():
-            raise serializers.ValidationError(f"{value} is taken. Choose another slug.")
+            raise serializers.ValidationError(SLUG_TAKEN)
         return value
 
 
@@ -40,17 +44,21 @@ class ArticlesView(APIView):
     def post(self, request: Request) -> Response:
         serializer = ArticleSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        article = serializer.save()
-        headers = {"Location": f"{request.path.rstrip('/')}/{article.slug}"}
+        try:
+            with transaction.atomic():
+                article = serializer.save()
+        except IntegrityError as error:  # somebody else was faster with this slug
+            raise serializers.ValidationError({"slug": [SLUG_TAKEN]}) from error
+        location = reverse("api:article", args=[article.slug], request=request)
+        headers = {"Location": location}
         return Response(serializer.data, status=201, headers=headers)
 
 
 @api_view(["GET"])
 @permission_classes([HasKnowledgeBase])
 def article_detail(request: Request, slug: str) -> Response:
-    return Response(
-        ArticleSerializer(get_object_or_404(Article.objects.published(), slug=slug)).data
-    )
+    visible = Article.objects.visible_to(request.user)
+    return Response(ArticleSerializer(get_object_or_404(visible, slug=slug)).data)
 
 
 @api_view(["GET"])

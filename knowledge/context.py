@@ -71,11 +71,15 @@ def escape_markers(text: str) -> str:
     return "".join(_escape_line(line) for line in text.splitlines(keepends=True))
 
 
+def text_as_sent(text: str) -> tuple[str, bool]:
+    """An article's text as it stands in the block, and whether something was left out."""
+    kept, was_cut = cut_text(text)
+    kept = escape_markers(kept)
+    return (f"{kept}\n\n{TRUNCATION_MARK}" if was_cut else kept), was_cut
+
+
 def _article_block(article: ArticleText) -> str:
-    text, was_cut = cut_text(article.text)
-    text = escape_markers(text)
-    if was_cut:
-        text += f"\n\n{TRUNCATION_MARK}"
+    text, _ = text_as_sent(article.text)
     title, category = _on_one_line(article.title), _on_one_line(article.category)
     tags = ", ".join(_on_one_line(tag) for tag in article.tags)
     return f"### {title} ({category})\nTags: {tags}\n\n{text}\n\n{RULE}\n"

@@ -3,7 +3,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
+
+from accounts.models import Role, User
 
 slug_validator = RegexValidator(
     r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z",
@@ -24,6 +26,10 @@ def is_tag(value: Any) -> bool:
 class ArticleQuerySet(models.QuerySet["Article"]):
     def published(self) -> "ArticleQuerySet":
         return self.filter(status=Article.Status.PUBLISHED)
+
+    def visible_to(self, user: User) -> "ArticleQuerySet":
+        """Drafts are seen by those who curate."""
+        return self if user.has_role(Role.ADMIN) else self.published()
 
 
 class Article(models.Model):
@@ -65,7 +71,7 @@ def next_position() -> int:
 class Keyword(models.Model):
     """A phrase that brings articles, in curated order, into the prompts that contain it."""
 
-    phrase = models.CharField(max_length=200, unique=True)
+    phrase = models.CharField(max_length=200)
     whole_word = models.BooleanField(
         default=False, help_text="Count it only where no letter or digit touches it."
     )
@@ -76,6 +82,13 @@ class Keyword(models.Model):
 
     class Meta:
         ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("phrase"),
+                name="keyword_phrase_once",
+                violation_error_message="This keyword exists already; case makes no difference.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.phrase
@@ -87,16 +100,26 @@ class Keyword(models.Model):
 class KeywordArticle(models.Model):
     keyword = models.ForeignKey(Keyword, on_delete=models.CASCADE, related_name="links")
     article = models.ForeignKey(Article, on_delete=models.CASCADE, related_name="links")
-    position = models.PositiveIntegerField(default=0)
+    position = models.PositiveIntegerField(
+        blank=True, help_text="Articles with a lower number come first. Empty: the last one."
+    )
 
     class Meta:
         ordering = ["position", "pk"]
+        verbose_name = "article of a keyword"
+        verbose_name_plural = "articles of a keyword"
         constraints = [
             models.UniqueConstraint(fields=["keyword", "article"], name="keyword_article_once")
         ]
 
     def __str__(self) -> str:
         return f"{self.keyword} → {self.article.slug}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.position is None:
+            last = self.keyword.links.aggregate(last=models.Max("position"))["last"]
+            self.position = (last or 0) + 1
+        super().save(*args, **kwargs)
 
 
 class CurationStamp(models.Model):

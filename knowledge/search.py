@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
-
 from knowledge.models import Article
 
 MAX_TERMS = 12
@@ -33,33 +31,32 @@ def search_articles(query: str) -> list[Hit]:
     """Published articles that hold every word of the query, best first.
 
     A word in the title counts ten times, in category or tags five times as much as in the text.
+    Case is ignored in every script, which SQLite's own comparison can't: articles are read and
+    compared here, which suits the hundreds of a curated desk.
     """
     terms = list(dict.fromkeys(term.lower() for term in TERM.findall(query)))[:MAX_TERMS]
     if not terms:
         return []
-    hits = [_hit(article, terms) for article in _holding(terms)]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.article.title))[:MAX_RESULTS]
-
-
-def _holding(terms: list[str]) -> QuerySet[Article]:
-    articles = Article.objects.published()
-    for term in terms:
-        articles = articles.filter(
-            Q(title__icontains=term)
-            | Q(category__icontains=term)
-            | Q(tags__icontains=term)
-            | Q(text__icontains=term)
-        )
-    return articles
-
-
-def _hit(article: Article, terms: list[str]) -> Hit:
-    weighted = (
-        (article.title, 10),
-        (f"{article.category} {' '.join(article.tags)}", 5),
-        (article.text, 1),
+    scored = ((article, _score(article, terms)) for article in Article.objects.published())
+    best = sorted(
+        ((article, score) for article, score in scored if score),
+        key=lambda pair: (-pair[1], pair[0].title),
     )
-    score = sum(text.lower().count(term) * weight for text, weight in weighted for term in terms)
+    return [_hit(article, score, terms) for article, score in best[:MAX_RESULTS]]
+
+
+def _score(article: Article, terms: list[str]) -> int:
+    """0 unless every term is there."""
+    weighted = [
+        (article.title.lower(), 10),
+        (f"{article.category} {' '.join(article.tags)}".lower(), 5),
+        (article.text.lower(), 1),
+    ]
+    scores = [sum(text.count(term) * weight for text, weight in weighted) for term in terms]
+    return sum(scores) if all(scores) else 0
+
+
+def _hit(article: Article, score: int, terms: list[str]) -> Hit:
     return Hit(article, score, tuple(_fragments(_excerpt(article.text, terms), terms)))
 
 

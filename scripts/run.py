@@ -4,6 +4,7 @@ import os
 import sys
 
 from config.env import load_or_exit
+from config.env_values import is_loopback
 from scripts.service import (
     CELERY_BEAT,
     CELERY_WORKER,
@@ -19,8 +20,7 @@ from scripts.service import (
 def main() -> int:
     env = load_or_exit(ROOT)
     # Only a site that others reach listens beyond this machine.
-    is_local = env.frontend_url.startswith(("http://localhost", "http://127."))
-    host = "127.0.0.1" if is_local else "0.0.0.0"  # noqa: S104
+    host = "127.0.0.1" if is_loopback(env.frontend_url) else "0.0.0.0"  # noqa: S104
     port = require_free(host, str(env.port))
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
     prepare(environment)

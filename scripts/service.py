@@ -1,12 +1,15 @@
 """Preparing the site and running its processes side by side; shared by `demo` and `run`."""
 
+import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import honcho.manager
 from honcho.manager import Manager
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +46,10 @@ def prepare(environment: Mapping[str, str]) -> None:
 
 def serve(processes: Mapping[str, list[str]], environment: Mapping[str, str]) -> int:
     """Runs until Ctrl-C or TERM, or until one of the processes ends; then stops them all."""
+    # A worker that is told to stop saves what is under way first.
+    honcho.manager.KILL_WAIT = 20
+    # A closed terminal stops them too.
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     manager = Manager()
     for name, command in processes.items():
         manager.add_process(name, f"exec {shlex.join(command)}", env=environment, cwd=str(ROOT))

@@ -1,4 +1,5 @@
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import truncatechars
 
@@ -77,4 +78,20 @@ class SimulationAdmin(ReadOnly, admin.ModelAdmin):
 @admin.register(Assistant)
 class AssistantAdmin(admin.ModelAdmin):
     list_display = ["name", "model_name", "remote_assistant_id", "is_default"]
-    fields = ["name", "model", "remote_id", "instructions", "max_output_tokens", "is_default"]
+    fields = ["name", "model", "remote_id", "instructions", "max_output_tokens"]
+    actions = ["make_default"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Assistant | None = None) -> bool:
+        return obj is None or not obj.is_default
+
+    def delete_queryset(self, request: HttpRequest, assistants: QuerySet[Assistant]) -> None:
+        assistants.filter(is_default=False).delete()
+
+    @admin.action(description="Make the selected assistant the default")
+    def make_default(self, request: HttpRequest, assistants: QuerySet[Assistant]) -> None:
+        if assistants.count() != 1:
+            self.message_user(request, "Select one assistant.", level=messages.ERROR)
+            return
+        assistant = assistants.get()
+        Assistant.objects.make_default(assistant)
+        self.message_user(request, f"New simulations go to {assistant}.")

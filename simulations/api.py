@@ -1,17 +1,17 @@
+from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.decorators import api_view
 from rest_framework.exceptions import NotFound
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from accounts.api import StrictSerializer
+from accounts.api import StrictSerializer, TextField
 from accounts.permissions import HasSimulations
 from simulations import services
 from simulations.models import Citation, Simulation
@@ -19,7 +19,7 @@ from simulations.quota import Quota
 
 
 class SubmitSerializer(StrictSerializer):
-    query = serializers.CharField()
+    query = TextField()
 
 
 class CitationSerializer(serializers.ModelSerializer):
@@ -64,11 +64,17 @@ class SimulationPagination(CursorPagination):
     page_size = 25
     ordering = ("-created_at", "-id")
 
-    def paginate_queryset(self, *args: Any, **kwargs: Any) -> Any:
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = super().decode_cursor(request)
+        if cursor is None or cursor.position is None:
+            return cursor
         try:
-            return super().paginate_queryset(*args, **kwargs)
-        except ValidationError as error:
-            raise NotFound(self.invalid_cursor_message) from error
+            is_moment = datetime.fromisoformat(cursor.position).tzinfo is not None
+        except ValueError:
+            is_moment = False
+        if not is_moment:
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
 
 
 class SimulationsView(APIView):

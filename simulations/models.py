@@ -2,7 +2,8 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.core.validators import MinValueValidator
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -40,6 +41,11 @@ class AssistantManager(models.Manager["Assistant"]):
         assistant, _ = self.get_or_create(is_default=True, defaults={"name": "Sitrep"})
         return assistant
 
+    @transaction.atomic
+    def make_default(self, assistant: "Assistant") -> None:
+        self.exclude(pk=assistant.pk).update(is_default=False)
+        self.filter(pk=assistant.pk).update(is_default=True)
+
 
 class Assistant(models.Model):
     """Who answers: model and instructions, or a remote assistant's id, by protocol."""
@@ -54,7 +60,9 @@ class Assistant(models.Model):
         help_text="For the assistants protocol. Empty: OPENAI_ASSISTANT_ID of the environment.",
     )
     instructions = models.TextField(default=DEFAULT_INSTRUCTIONS)
-    max_output_tokens = models.PositiveIntegerField(default=4000)
+    max_output_tokens = models.PositiveIntegerField(
+        default=4000, validators=[MinValueValidator(16, "Providers ask for 16 or more.")]
+    )
     is_default = models.BooleanField(default=False)
 
     objects = AssistantManager()

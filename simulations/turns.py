@@ -3,7 +3,7 @@
 import hashlib
 
 from accounts.models import Role
-from knowledge.context import cut_text
+from knowledge.context import text_as_sent
 from knowledge.grounding import Source, find_sources
 from simulations.models import Citation, Simulation
 from simulations.prompts import compose_prompt
@@ -46,7 +46,7 @@ def user_level(simulation: Simulation) -> str:
 
 def build_citation(simulation: Simulation, position: int, source: Source) -> Citation:
     article = source.article
-    text, truncated = cut_text(article.text)
+    text, truncated = text_as_sent(article.text)
     return Citation(
         simulation=simulation,
         position=position,

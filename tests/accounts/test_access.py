@@ -118,8 +118,10 @@ def test_only_an_admin_adds_articles(analyst: User, admin: User) -> None:
     assert refused.json()["message"] == "Requires role: ADMIN"
     accepted = ApiClient(admin).post_json("knowledge/articles", ARTICLE)
     assert accepted.status_code == 201
-    assert accepted.headers["Location"] == "/api/v1/knowledge/articles/new-001"
     assert Article.objects.get().status == "draft"
+    location = accepted.headers["Location"]
+    assert ApiClient(admin).get(location).json()["slug"] == "new-001"
+    assert ApiClient(analyst).get(location).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/simulations/", "/simulations/new/"])
@@ -138,7 +140,11 @@ def test_pages_lead_to_sign_in_or_say_what_is_missing(analyst: User, path: str) 
 def test_the_role_grants_the_admin_site(analyst: User, admin: User) -> None:
     client = Client()
     client.force_login(analyst)
-    assert client.get("/admin/").status_code == 302
+    refused = client.get("/admin/", follow=True)
+    assert refused.status_code == 403
+    assert "Requires role: ADMIN" in refused.content.decode()
+    anonymous = Client().get("/admin/knowledge/article/", follow=True)
+    assert anonymous.redirect_chain[-1][0] == "/sign-in/?next=/admin/knowledge/article/"
     client.force_login(admin)
     for path in ("", "accounts/user/add/", "knowledge/article/", "simulations/simulation/"):
         assert client.get(f"/admin/{path}").status_code == 200

@@ -5,8 +5,8 @@ import pytest
 from tests import services
 from tests.e2e.stack import Stack
 
-# The demo brings its own SQLite: once is enough.
-collect_ignore = ["test_demo.py"] if services.ON_POSTGRESQL else []
+# They bring what they need: once is enough.
+collect_ignore = ["test_demo.py", "test_service.py"] if services.ON_POSTGRESQL else []
 
 
 @pytest.fixture(scope="module", params=["responses", "assistants"])

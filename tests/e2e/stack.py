@@ -105,13 +105,13 @@ class Stack:
         """Runs code in the product's own shell."""
         service.manage(self.environment, "shell", "--no-imports", "--command", code)
 
-    def query(self, sql: str) -> Any:
-        """The one value that the SQL asks for, read from outside the product."""
+    def query(self, sql: str) -> list[Any]:
+        """The column that the SQL asks for, read from outside the product."""
         if services.ON_POSTGRESQL:
             with psycopg.connect(self.database) as connection:
-                return connection.execute(sql).fetchone()[0]
+                return [row[0] for row in connection.execute(sql)]
         with closing(sqlite3.connect(self.database.removeprefix("sqlite:///"))) as connection:
-            return connection.execute(sql).fetchone()[0]
+            return [row[0] for row in connection.execute(sql)]
 
     def client(self, username: str) -> "StackClient":
         """A user's signed-in client; the same one each time."""

@@ -106,3 +106,10 @@ Keyword.objects.filter(phrase="gate").update(phrase="portal")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert len(found("portal")) == 2
+
+
+def test_a_new_link_comes_last(articles: dict[str, Article]) -> None:
+    gate = Keyword.objects.get(phrase="gate")
+    Article.objects.filter(slug="gamma-001").update(status="published")
+    gate.links.create(article=articles["gamma-001"])
+    assert [slug for slug, _ in found("a gate")] == ["alpha-001", "beta-001", "gamma-001"]

@@ -38,8 +38,22 @@ def test_an_empty_search_is_refused_by_name(analyst: User, query: str) -> None:
     assert "q" in response.json()["details"]
 
 
-def test_drafts_never_leak(admin: User, articles: dict[str, Article]) -> None:
-    client = ApiClient(admin)
+@pytest.mark.parametrize("query", ["élan", "Élan", "ÉCLAIR", "über", "ПОСТ"])
+def test_search_ignores_case_in_every_script(analyst: User, query: str) -> None:
+    Article.objects.create(
+        slug="words-001",
+        title="Élan vital",
+        category="C",
+        tags=["éclair"],
+        text="Über den Пост",
+        status="published",
+    )
+    response = ApiClient(analyst).get("/api/v1/knowledge/search", {"q": query})
+    assert [hit["slug"] for hit in response.json()["results"]] == ["words-001"]
+
+
+def test_drafts_never_leak(analyst: User, articles: dict[str, Article]) -> None:
+    client = ApiClient(analyst)
     assert "gamma" not in client.get("/api/v1/knowledge/search?q=badge").content.decode()
     assert "gamma" not in client.get("/api/v1/knowledge/articles").content.decode()
     assert client.get("/api/v1/knowledge/articles/gamma-001").status_code == 404
@@ -97,4 +111,7 @@ def test_articles_and_keywords_are_curated_in_the_admin(admin: User) -> None:
     }
     assert client.post("/admin/knowledge/keyword/add/", keyword).status_code == 302
     assert made.keywords.get().phrase == "gate"
+    keyword |= {"phrase": "GATE", "links-TOTAL_FORMS": "0"}
+    page = client.post("/admin/knowledge/keyword/add/", keyword)
+    assert "exists already" in page.content.decode()
     assert Keyword.objects.create(phrase="portal").position == 2

@@ -88,6 +88,7 @@ def test_the_list_pages_newest_first(analyst: User) -> None:
         ({"query": "   "}, "query"),
         ({"query": None}, "query"),
         ({"query": ["x"]}, "query"),
+        ({"query": 5}, "query"),
         ({"query": "a\0b"}, "query"),
         ({"query": "a\ud800b"}, "query"),
         ({"query": "fine", "owner": 1}, "owner"),
@@ -106,6 +107,7 @@ def test_a_wrong_body_is_refused_by_field(analyst: User, body: object, field: st
     ("content", "content_type", "status"),
     [
         ("{", "application/json", 400),
+        ("[" * 200_000, "application/json", 400),
         (b"\xff\xfe", "application/json", 400),
         ("query=x", "application/x-www-form-urlencoded", 415),
         ("[", "application/json; charset=nonsense", 400),
@@ -128,7 +130,7 @@ def test_too_long_a_query_is_413_and_a_long_one_says_it_was_cut(analyst: User) -
     assert (response.status_code, response.json()["error"]) == (413, "PayloadTooLarge")
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "cD1ub3RhZGF0ZQ=="])
+@pytest.mark.parametrize("cursor", ["nonsense", "cD1ub3RhZGF0ZQ==", "cD0yMDI2LTAxLTAx"])
 def test_a_bad_cursor_is_404(analyst: User, cursor: str) -> None:
     response = ApiClient(analyst).get("/api/v1/simulations", {"cursor": cursor})
     assert (response.status_code, response.json()["error"]) == (404, "NotFound")

@@ -69,6 +69,18 @@ def test_citations_keep_the_text_that_was_sent(
     assert simulation.citations.first().text == sent
 
 
+def test_a_citation_of_a_long_article_is_what_was_sent(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, articles: dict[str, Article]
+) -> None:
+    Article.objects.filter(slug="alpha-001").update(text="---\n" + "x" * 5_000)
+    simulation = drive(services.submit(analyst, "gate"))
+    citation = simulation.citations.first()
+    assert citation.truncated
+    assert citation.text.startswith("\\---\n")
+    assert citation.text.endswith("x\n\n[...truncated]")
+    assert citation.text in simulation.prompt
+
+
 def test_independent_servers_are_understood(
     emulator: EmulatorProcess, drive: Drive, analyst: User, articles: dict[str, Article]
 ) -> None:
