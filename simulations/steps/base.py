@@ -1,6 +1,7 @@
 import logging
 import random
 import time
+from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ BUSY_WAIT = timedelta(seconds=1.2)
 MAX_BACKOFF = 30.0
 
 
-class Step:
+class Step(ABC):
     """One claimed simulation's next call.
 
     `prepare`, `apply` and `fail` run in the task's thread and are the only ones to touch the
@@ -36,12 +37,13 @@ class Step:
         """Saves what must be known before the call; False: the call is not to be sent."""
         return True
 
+    @abstractmethod
     def call(self, provider: Provider) -> Any:
-        raise NotImplementedError
+        """One exchange with the provider; its result goes to `apply`, its error to `fail`."""
 
+    @abstractmethod
     def apply(self, result: Any) -> "Step | None":
         """Saves the result; a step returned is to be taken at once, without a claim."""
-        raise NotImplementedError
 
     def fail(self, error: ProviderError) -> None:
         if error.retryable or error.is_busy:

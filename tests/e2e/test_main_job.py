@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -70,7 +71,7 @@ def test_a_killed_worker_loses_nothing_and_pays_nothing_twice(stack: Stack) -> N
     client = stack.client("admin")
     stack.emulator.control(latency=3)
     locations = [client.submit(f"Question {n}?").headers["Location"] for n in range(20)]
-    time.sleep(1.5)  # some are running, some are being started, some wait
+    wait_until(lambda: stack.query(RUNNING))  # others are being started, or wait
 
     stack.end_process("worker", signal.SIGKILL)
     if "beat" in stack.processes:
@@ -90,6 +91,13 @@ def test_a_killed_worker_loses_nothing_and_pays_nothing_twice(stack: Stack) -> N
             assert (accepted, counted) == (1, 0), "its run was known: nothing was started again"
         else:
             assert 1 <= accepted <= 1 + counted, "each extra run is counted"
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "It did not happen"
+        time.sleep(0.05)
 
 
 # Those whose run's id was saved, and the runs that count as sent and never found again.
