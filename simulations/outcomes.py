@@ -12,6 +12,8 @@ from simulations.providers.base import ProviderError, RunSnapshot, RunState, Usa
 from simulations.sanitizing import sanitize_answer
 
 NO_USAGE = Usage()
+# Seconds: however late a provider wants to be asked again.
+MAX_POLL_WAIT = 30.0
 
 
 def accept_run(
@@ -26,11 +28,12 @@ def accept_run(
 
     False: nobody wants the run any more, and it should be ended upstream.
     """
-    Run.objects.filter(pk=run.pk).update(
-        provider_id=result.id, accepted_at=Now(), adopted=adopted, outcome=""
-    )
+    Run.objects.filter(pk=run.pk).update(provider_id=result.id, accepted_at=Now())
+    if adopted:
+        Run.objects.filter(pk=run.pk).update(adopted=True)
+    Run.objects.filter(pk=run.pk, outcome=Run.Outcome.LOST).update(outcome="", finished_at=None)
     is_active = result.state is RunState.ACTIVE
-    delay = min(result.poll_after or poll_interval, 30.0) if is_active else 0.0
+    delay = min(result.poll_after or poll_interval, MAX_POLL_WAIT) if is_active else 0.0
     row = Simulation.objects.filter(pk=simulation.pk)
     if row.filter(status=Status.PENDING, run=run.pk).transition(
         Status.RUNNING,

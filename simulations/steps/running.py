@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from simulations.models import Simulation, StopReason
-from simulations.outcomes import settle, settle_stopped
+from simulations.outcomes import MAX_POLL_WAIT, settle, settle_stopped
 from simulations.providers.base import Provider, ProviderError, RunSnapshot, RunState
 from simulations.steps.base import BUSY_WAIT, Step
 
@@ -31,7 +31,7 @@ class FetchRun(Step):
         if result.state is not RunState.ACTIVE:
             settle(self.simulation, self.simulation.run, result)
         elif not self._stop_after(settings.RUN_TIMEOUT):
-            wait = min(result.poll_after or self.poll_interval, self.longest_wait)
+            wait = min(result.poll_after or self.poll_interval, MAX_POLL_WAIT)
             self.reschedule(timedelta(seconds=wait), failed_attempts=0)
         return None
 

@@ -2,6 +2,7 @@
 
 import time
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -189,6 +190,15 @@ def test_a_run_found_twice_is_neither_lost_nor_discarded(opened: Simulation) -> 
     assert late.apply(ACCEPTED) is None
     opened.refresh_from_db()
     assert (opened.status, opened.run) == (Status.RUNNING, following.run)
+
+
+def test_a_late_acceptance_leaves_a_run_adopted_by_its_text_as_it_is(opened: Simulation) -> None:
+    late = StartRun(opened, 1.2)
+    assert late.prepare()
+    FindRun(reclaim(opened), 1.2).apply(replace(COMPLETED, id=""))
+    assert late.apply(ACCEPTED) is None
+    run = Run.objects.get()
+    assert (run.provider_id, run.outcome, run.adopted) == ("run_1", "completed", True)
 
 
 def test_terminal_states_absorb(running: Simulation) -> None:
