@@ -1,4 +1,7 @@
+from datetime import timedelta
+
 import pytest
+from celery import Celery
 from celery.beat import ScheduleEntry
 
 from config.celery import TickScheduler, app
@@ -20,6 +23,14 @@ def test_ticks_do_not_pile_up_while_nobody_takes_them(scheduler: TickScheduler) 
     assert app.control.purge() == TickScheduler.MAX_WAITING
     scheduler.apply_entry(tick)
     assert app.control.purge() == 1
+
+
+def test_beat_outlives_a_broker_that_is_away() -> None:
+    away = Celery("away", broker="redis://127.0.0.1:9/0")
+    away.conf.task_publish_retry = False
+    scheduler = TickScheduler(away, lazy=True)
+    entry = ScheduleEntry(name="tick", task="tick", schedule=timedelta(seconds=1), app=away)
+    scheduler.apply_entry(entry)
 
 
 def test_a_tick_is_worth_nothing_after_five_seconds() -> None:
