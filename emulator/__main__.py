@@ -14,7 +14,7 @@ import uvicorn
 from emulator.app import create_app
 from emulator.profiles import PROFILES
 from emulator.state import State
-from emulator.transport import AbortableProtocol
+from emulator.transport import ClosableProtocol
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,7 +39,7 @@ def serve(state: State, listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(state),
         loop="uvloop",
-        http=AbortableProtocol,
+        http=ClosableProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -11,17 +11,17 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator import assistants_api, control, responses_api
 from emulator.calls import Call, dump
-from emulator.errors import ApiError, gateway_timeout, invalid, unauthorized
-from emulator.faults import AFTER, Fault
+from emulator.errors import ApiError, invalid, invalid_key, unauthorized
+from emulator.faults import BEFORE, Fault, Hit
 from emulator.state import State
-from emulator.transport import NoAnswer
+from emulator.transport import NoAnswer, TruncatedAnswer
 
 Handler = Callable[[Call], dict[str, Any] | bytes]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -62,8 +62,10 @@ CONTROL = [
     ("GET", "/healthz", control.healthz),
     ("GET", "/ledger", control.show_ledger),
     ("DELETE", "/ledger", control.clear_ledger),
+    ("GET", "/counts", control.show_counts),
     ("GET", "/control", control.show_settings),
     ("POST", "/control", control.change_settings),
+    ("GET", "/webhooks", control.show_webhooks),
     ("GET", "/faults", control.show_faults),
     ("POST", "/faults", control.arm_fault),
     ("DELETE", "/faults", control.clear_faults),
@@ -83,7 +85,11 @@ def create_app(state: State) -> ASGIApp:
         Route(path, _control_endpoint(state, handler), methods=[method])
         for method, path, handler in CONTROL
     ]
-    handlers = {ApiError: _show_error, HTTPException: _show_http_error}
+    handlers = {
+        ApiError: _show_error,
+        HTTPException: _show_http_error,
+        ClientDisconnect: _show_nobody,
+    }
     app = Starlette(routes=[Mount("/v1", routes=api), *others], exception_handlers=handlers)
     app.router.redirect_slashes = False
     return with_request_id(app)
@@ -100,35 +106,62 @@ def _api_endpoint(state: State, operation: str, handler: Handler, *, beta: bool)
     """A handler behind the key, the beta header and the armed faults."""
 
     async def answer(request: Request) -> Response:
+        state.calls[operation] += 1
         _check_key(request)
         if beta:
             _check_beta(request)
         call = await _read(request, state)
         fault = state.faults.take(operation)
-        if fault is not None and fault.kind not in AFTER:
-            await _hang(fault)
-            raise fault.refusal()
-        response = _respond(handler(call))
-        if fault is not None:
-            return await _lose(fault)
-        if operation == "fetch_run" and state.poll_after_ms:
-            response.headers["openai-poll-after-ms"] = str(state.poll_after_ms)
-        return response
+        if fault is None:
+            return _carry_out(handler, operation, call)
+        if fault.kind in BEFORE:
+            _note(fault, operation, call, carried_out=False)
+            return await _refuse(fault)
+        response = _carry_out_or_refuse(handler, operation, call)
+        _note(fault, operation, call, carried_out=response.status_code < 400)
+        return await _spoil(fault, response)
 
     return answer
 
 
-async def _hang(fault: Fault) -> None:
+def _carry_out(handler: Handler, operation: str, call: Call) -> Response:
+    response = _respond(handler(call))
+    if operation == "fetch_run" and call.state.poll_after_ms:
+        response.headers["openai-poll-after-ms"] = str(call.state.poll_after_ms)
+    return response
+
+
+def _carry_out_or_refuse(handler: Handler, operation: str, call: Call) -> Response:
+    try:
+        return _carry_out(handler, operation, call)
+    except ApiError as error:
+        return _error_response(error)
+
+
+def _note(fault: Fault, operation: str, call: Call, *, carried_out: bool) -> None:
+    hit = Hit(fault.kind, operation, call.now, carried_out, call.metadata())
+    call.state.faults.hits.append(hit)
+
+
+async def _refuse(fault: Fault) -> Response:
+    """The call is not carried out."""
+    if fault.kind == "reset":
+        return NoAnswer()
     if fault.kind == "timeout":
         await fault.hang()
+    raise fault.refusal()
 
 
-async def _lose(fault: Fault) -> Response:
-    """The call was carried out; its answer gets lost."""
+async def _spoil(fault: Fault, response: Response) -> Response:
+    """The call was carried out; its answer gets lost, or is late."""
     if fault.kind == "drop":
         return NoAnswer()
+    if fault.kind == "truncated":
+        return TruncatedAnswer(response)
     await fault.hang()
-    raise gateway_timeout()
+    if fault.kind == "slow":
+        return response
+    raise fault.refusal()
 
 
 async def _read(request: Request, state: State) -> Call:
@@ -154,7 +187,7 @@ def _check_key(request: Request) -> None:
             "header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
         )
     if key.strip() == INVALID_KEY:
-        raise unauthorized(f"Incorrect API key provided: {INVALID_KEY}.", code="invalid_api_key")
+        raise invalid_key(INVALID_KEY)
 
 
 def _check_beta(request: Request) -> None:
@@ -179,6 +212,11 @@ async def _show_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise error
     return _error_response(error)
+
+
+async def _show_nobody(request: Request, error: Exception) -> Response:
+    """A client that died while it was sending is no error of the server's."""
+    return Response(status_code=400)
 
 
 async def _show_http_error(request: Request, error: Exception) -> Response:

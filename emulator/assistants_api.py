@@ -91,12 +91,14 @@ def create_run(call: Call) -> bytes:
         request=body,
     )
     thread.items.extend(added)
-    call.state.accept(run, call.now, call.state.latency)
+    call.state.accept(run, call.now, call.state.latency.of(run.sent))
     return _answer(call, run)
 
 
 def fetch_run(call: Call) -> bytes:
-    return _answer(call, _run(call))
+    run = _run(call)
+    run.polls += 1
+    return _answer(call, run)
 
 
 def list_runs(call: Call) -> dict[str, Any]:
@@ -112,10 +114,11 @@ def cancel_run(call: Call) -> bytes:
     queued_only = call.state.profile.cancels_only_queued
     if status in TERMINAL or status == "cancelling" or (queued_only and status != "queued"):
         raise invalid(f"Cannot cancel run with status '{status}'.")
-    if call.state.profile.finishes_cancelled:
+    if call.state.profile.finishes_cancelled and not run.is_endless():
         run.cancel_requested_at = call.now
     else:
-        run.cancel(call.now, delay=call.state.latency * CANCELLING_SHARE)
+        delay = call.state.latency.of(run.sent) * CANCELLING_SHARE
+        call.state.cancel(run, call.now, delay)
     return _answer(call, run)
 
 
@@ -134,7 +137,7 @@ def submit_tool_outputs(call: Call) -> bytes:
         )
     run.findings += [(calls[call_id], output) for call_id, output in outputs.items()]
     run.rounds += 1
-    call.state.schedule(run, call.now, call.state.latency)
+    call.state.schedule(run, call.now, call.state.latency.of(run.sent))
     return _answer(call, run)
 
 

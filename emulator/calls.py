@@ -26,6 +26,14 @@ class Call:
     query: Mapping[str, str]
     body: dict[str, Any]
 
+    def metadata(self) -> dict[str, str]:
+        """The request's own, else that of the run it is about, else nothing."""
+        given = self.body.get("metadata")
+        if given and isinstance(given, dict):
+            return given
+        run = self.state.runs.get(self.path.get("response") or self.path.get("run") or "")
+        return run.metadata if run else {}
+
     def rendered(self, run: Run, render: Callable[[Run, float, Profile], dict[str, Any]]) -> bytes:
         """The run as JSON; one status looks the same at every poll, so it is rendered once."""
         key = (self.state.profile.name, run.status(self.now))

@@ -59,6 +59,19 @@ def unauthorized(message: str, *, code: str | None = None) -> ApiError:
     return ApiError(401, message, code=code)
 
 
+def invalid_key(key: str) -> ApiError:
+    return unauthorized(f"Incorrect API key provided: {key}.", code="invalid_api_key")
+
+
+def forbidden() -> ApiError:
+    return ApiError(
+        403,
+        "Country, region, or territory not supported",
+        kind="request_forbidden",
+        code="unsupported_country_region_territory",
+    )
+
+
 def rate_limited(retry_after: float | None) -> ApiError:
     wait = f" Please try again in {retry_after:g}s." if retry_after is not None else ""
     headers = {} if retry_after is None else {"retry-after": f"{retry_after:g}"}

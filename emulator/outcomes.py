@@ -8,7 +8,9 @@ from emulator.answers import cite_first_sentence, compose_answer
 from emulator.articles import split_prompt
 from emulator.runs import TRIGGER, Item, Run, wanted_calls
 
-OUTCOMES = ("failed", "incomplete", "expired", "refusal", "empty", "unclean")
+ENDLESS = {"stuck": "in_progress", "strange": "reviewing"}
+"""The status such a run comes to and keeps until it is cancelled; nobody knows `reviewing`."""
+OUTCOMES = ("failed", "incomplete", "expired", "refusal", "empty", "unclean", *ENDLESS)
 """A response has no status `expired`: it fails instead."""
 OUTCOME_KEY = "emulator_outcome"
 """A run whose metadata has this key ends that way."""
@@ -28,6 +30,8 @@ def decide(run: Run, wish: str | None, new_id: NewId) -> None:
     elif wish in ("failed", "expired"):
         run.outcome = wish if run.protocol == "assistants" else "failed"
         run.output = []
+    elif wish in ENDLESS:
+        run.outcome, run.output = ENDLESS[wish], []
     else:
         _decide_answer(run, wish, new_id("msg"))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from emulator.errors import invalid, missing, not_found, wrong_type
 
@@ -34,6 +36,13 @@ def one_of(
     return value
 
 
+def integer(body: Mapping[str, Any], name: str, default: int) -> int:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise wrong_type(name, "an integer")
+    return value
+
+
 def positive_int(body: Mapping[str, Any], name: str, default: int) -> int:
     value = body.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -45,7 +54,9 @@ def non_negative(body: Mapping[str, Any], name: str, default: float | None) -> f
     value = body.get(name, default)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong_type(name, "a number that is not negative")
+    if value < 0 or not math.isfinite(value):
         raise wrong_type(name, "a number that is not negative")
     return float(value)
 
@@ -59,6 +70,14 @@ def text(body: Mapping[str, Any], name: str, *, required: bool = False) -> str |
     if not isinstance(value, str):
         raise wrong_type(name, "a string")
     return value
+
+
+def is_http_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def metadata(body: Mapping[str, Any]) -> dict[str, str]:

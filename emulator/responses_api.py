@@ -82,12 +82,15 @@ def create_response(call: Call) -> bytes:
         findings=findings(turn),
         rounds=tool_rounds(turn),
     )
-    call.state.accept(run, call.now, call.state.latency if body.get("background") else 0.0)
+    latency = call.state.latency.of(run.sent) if body.get("background") else 0.0
+    call.state.accept(run, call.now, latency)
     return _answer(call, run)
 
 
 def fetch_response(call: Call) -> bytes:
-    return _answer(call, _response(call))
+    run = _response(call)
+    run.polls += 1
+    return _answer(call, run)
 
 
 def cancel_response(call: Call) -> bytes:
@@ -96,7 +99,7 @@ def cancel_response(call: Call) -> bytes:
     if not run.request.get("background"):
         raise invalid("Cannot cancel a synchronous response.")
     if not run.is_over(call.now):
-        run.cancel(call.now)
+        call.state.cancel(run, call.now)
     return _answer(call, run)
 
 

@@ -98,6 +98,8 @@ class Run:
     rounds: int = 0
     """Tool rounds already answered."""
     cancel_requested_at: float | None = None
+    polls: int = 0
+    """How often it was fetched."""
     deleted: bool = False
     rendered: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
     """JSON by profile and status, so that a poll costs a look-up."""
@@ -117,6 +119,14 @@ class Run:
     def is_over(self, now: float) -> bool:
         return self.status(now) in TERMINAL
 
+    def ends_at(self) -> float | None:
+        """When it is or will be over; None if that takes more than time."""
+        return self.ready_at if self.outcome in TERMINAL else None
+
+    def is_endless(self) -> bool:
+        """Whether nothing but a cancellation can end it."""
+        return self.outcome not in TERMINAL and self.outcome != "requires_action"
+
     def cancel(self, now: float, delay: float = 0.0) -> None:
         """Ends it as cancelled after `delay` seconds; nothing of its output is kept."""
         self.cancel_requested_at = now
@@ -126,11 +136,10 @@ class Run:
 
     def release(self, now: float) -> None:
         """Ends the wait of a run in flight."""
-        if self.ready_at > now:
-            self.started_at = min(self.started_at, now)
-            self.ready_at = now
-            for item in self.output:
-                item.created_at = now
+        self.started_at = min(self.started_at, now)
+        self.ready_at = now
+        for item in self.output:
+            item.created_at = now
 
     def said(self) -> list[Item]:
         """What it leaves in its conversation: a failed or cancelled run leaves nothing."""

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 from emulator.faults import Faults
+from emulator.latency import Latency
 from emulator.outcomes import OUTCOME_KEY, OUTCOMES, decide
 from emulator.profiles import OPENAI, Profile
 from emulator.runs import Conversation, Protocol, Run
+from emulator.webhooks import Webhooks
 
 
 class State:
     def __init__(self, profile: Profile = OPENAI, latency: float = 0.8) -> None:
         self.profile = profile
-        self.latency = latency
+        self.latency = Latency(latency)
         self.poll_after_ms: int | None = None
         self.faults = Faults()
+        self.calls: Counter[str] = Counter()
+        """Calls received, by operation."""
         self.outcomes: deque[str] = deque()
+        self.webhooks = Webhooks()
         self.conversations: dict[str, Conversation] = {}
         self.runs: dict[str, Run] = {}
 
     def clear(self) -> None:
-        """Forgets all that was asked of it; profile and latency stay."""
+        """Forgets all that was asked of it; the settings stay."""
         self.faults.clear()
+        self.calls.clear()
         self.outcomes.clear()
+        self.webhooks.clear()
         self.conversations.clear()
         self.runs.clear()
 
@@ -62,10 +69,17 @@ class State:
         if wish not in OUTCOMES:
             wish = self.outcomes.popleft() if self.outcomes else None
         decide(run, wish, self.profile.new_id)
+        self.webhooks.watch(run)
+
+    def cancel(self, run: Run, now: float, delay: float = 0.0) -> None:
+        run.cancel(now, delay)
+        self.webhooks.watch(run)
 
     def release(self, now: float) -> None:
         for run in self.runs.values():
-            run.release(now)
+            if run.ready_at > now and not run.is_endless():
+                run.release(now)
+                self.webhooks.watch(run)
 
     def ledger(self, now: float) -> dict[str, list[dict[str, Any]]]:
         return {
@@ -91,6 +105,8 @@ def _ledger_entry(run: Run, now: float) -> dict[str, Any]:
         "metadata": run.metadata,
         "status": run.status(now),
         "created_at": run.created_at,
+        "ended_at": run.ends_at(),
+        "polls": run.polls,
         "input": run.sent,
         "instructions": run.instructions,
         "model": run.model,

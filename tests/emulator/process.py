@@ -25,7 +25,13 @@ class EmulatorProcess:
         command = [sys.executable, "-m", "emulator", "--port", str(port)]
         command += ["--latency", str(latency), "--profile", profile]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        self._defaults = {"latency": latency, "profile": profile, "poll_after_ms": None}
+        self._defaults = {
+            "latency": latency,
+            "profile": profile,
+            "poll_after_ms": None,
+            "webhook_url": None,
+            "webhook_secret": None,
+        }
         try:
             self.url = self._read_url()
             self._wait_until_healthy()
@@ -65,6 +71,18 @@ class EmulatorProcess:
     def runs(self, **metadata: str) -> list[dict[str, Any]]:
         """The ledger's runs whose metadata has these pairs."""
         return [run for run in self.ledger()["runs"] if metadata.items() <= run["metadata"].items()]
+
+    def counts(self) -> dict[str, int]:
+        """Calls received since the last reset, by operation."""
+        return self.request("GET", "/counts")
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The deliveries since the last reset, oldest first."""
+        return self.request("GET", "/webhooks")["deliveries"]
+
+    def hits(self) -> list[dict[str, Any]]:
+        """The calls that met a fault since the last reset; see `emulator.faults.Hit`."""
+        return self.request("GET", "/faults")["hits"]
 
     def arm(self, kind: str, operation: str = "any", **options: float) -> None:
         """The next `count` calls of the operation fail; see `emulator.faults.Fault`."""

@@ -222,3 +222,19 @@ def test_messages_can_come_with_the_run(emulator, threads):
     added = [{"role": "user", "content": [{"type": "text", "text": "What about the fence?"}]}]
     threads.runs.create(thread.id, assistant_id=ASSISTANT, additional_messages=added)
     assert emulator.ledger()["runs"][0]["input"] == "What about the fence?"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [("stuck", "in_progress"), ("strange", "reviewing")]
+)
+def test_endless_outcomes(emulator, threads, start, outcome, status):
+    run = start(metadata={"emulator_outcome": outcome})
+    emulator.release()
+    assert threads.runs.retrieve(run.id, thread_id=run.thread_id).status == status
+    with pytest.raises(openai.BadRequestError, match="already has an active run"):
+        threads.runs.create(run.thread_id, assistant_id=ASSISTANT)
+    [entry] = emulator.ledger()["runs"]
+    assert (entry["status"], entry["ended_at"], entry["answer"]) == (status, None, None)
+    threads.runs.cancel(run.id, thread_id=run.thread_id)
+    assert fetch(threads, run).status == "cancelled"
+    threads.runs.create(run.thread_id, assistant_id=ASSISTANT)

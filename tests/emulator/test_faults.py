@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import time
 import urllib.error
@@ -76,6 +78,136 @@ def test_operations(emulator, client, threads, ask):
                 request()
 
 
+@pytest.mark.parametrize(
+    ("kind", "error", "code"),
+    [
+        ("401", openai.AuthenticationError, "invalid_api_key"),
+        ("403", openai.PermissionDeniedError, "unsupported_country_region_territory"),
+        ("404", openai.NotFoundError, None),
+    ],
+)
+def test_refusals(emulator, ask, kind, error, code):
+    emulator.arm(kind, "start_run")
+    with pytest.raises(error) as caught:
+        ask()
+    assert caught.value.code == code
+    assert set(caught.value.body) == {"message", "type", "param", "code"}
+    assert emulator.ledger()["runs"] == []
+    ask()
+
+
+def test_reset_closes_without_accepting(emulator, ask):
+    emulator.arm("reset", "start_run")
+    with pytest.raises(openai.APIConnectionError) as caught:
+        ask()
+    assert not isinstance(caught.value, openai.APITimeoutError)
+    assert emulator.ledger()["runs"] == []
+
+
+def test_slow_accepts_at_once_and_answers_late(emulator, ask):
+    emulator.arm("slow", "start_run", seconds=5)
+    with pytest.raises(openai.APITimeoutError):
+        ask(timeout=0.2)
+    assert len(emulator.ledger()["runs"]) == 1
+    emulator.arm("slow", "start_run", seconds=0.3)
+    started = time.monotonic()
+    assert ask().status == "completed"
+    assert time.monotonic() - started > 0.3
+
+
+def test_truncated_breaks_off_in_the_middle(emulator, client, ask):
+    emulator.arm("truncated", "start_run")
+    with pytest.raises(openai.APIConnectionError) as caught:
+        ask()
+    assert "without sending complete message body" in str(caught.value.__cause__)
+    [run] = emulator.ledger()["runs"]
+    assert client.responses.retrieve(run["id"]).status == "completed"
+
+
+def test_truncated_sends_half_of_the_body(emulator, client, ask):
+    run = ask()
+    whole = client.responses.with_raw_response.retrieve(run.id).content
+    emulator.arm("truncated", "fetch_run")
+    request = urllib.request.Request(
+        f"{emulator.base_url}/responses/{run.id}", headers={"Authorization": "Bearer sk-test"}
+    )
+    with (
+        urllib.request.urlopen(request, timeout=5) as answer,
+        pytest.raises(http.client.IncompleteRead) as caught,
+    ):
+        answer.read()
+    assert answer.status == 200
+    assert caught.value.partial == whole[: len(whole) // 2]
+    assert len(whole) - len(caught.value.partial) == caught.value.expected
+
+
+def test_a_random_fault_stays_and_repeats_itself(emulator, client, ask):
+    run = ask()
+
+    def fates():
+        for _ in range(30):
+            try:
+                client.responses.retrieve(run.id)
+            except openai.InternalServerError:
+                yield "hit"
+            else:
+                yield "spared"
+
+    def armed_fates(seed):
+        emulator.arm("500", "fetch_run", probability=0.3, seed=seed)
+        drawn = list(fates())
+        emulator.request("DELETE", "/faults")
+        return drawn
+
+    first = armed_fates(7)
+    assert 3 <= first.count("hit") <= 18
+    assert armed_fates(7) == first
+    assert armed_fates(8) != first
+    assert set(fates()) == {"spared"}
+
+
+def test_a_random_fault_can_be_counted(emulator, client, ask):
+    emulator.arm("500", "fetch_run", probability=0.5, count=2)
+    run = ask()
+    for _ in range(30):
+        with contextlib.suppress(openai.InternalServerError):
+            client.responses.retrieve(run.id)
+    assert len(emulator.hits()) == 2
+
+
+def test_hits_are_listed(emulator, client, ask):
+    conversation = client.conversations.create()
+    run = ask(metadata={"simulation": "42"}, conversation=conversation.id)
+    emulator.arm("500", "fetch_run")
+    emulator.arm("truncated", "start_run")
+    emulator.arm("reset", "list")
+    emulator.arm("drop", "start_run")
+    for call in (
+        lambda: client.responses.retrieve(run.id),
+        lambda: ask(metadata={"simulation": "43"}),
+        lambda: client.conversations.items.list(conversation.id),
+        lambda: ask(model="no-such-model"),
+    ):
+        with pytest.raises(openai.APIError):
+            call()
+    hits = emulator.hits()
+    assert all(abs(hit.pop("at") - time.time()) < 10 for hit in hits)
+    names = ("kind", "operation", "carried_out", "metadata")
+    assert hits == [
+        dict(zip(names, values, strict=True))
+        for values in (
+            ("500", "fetch_run", False, {"simulation": "42"}),
+            ("truncated", "start_run", True, {"simulation": "43"}),
+            ("reset", "list", False, {}),
+            ("drop", "start_run", False, {}),
+        )
+    ]
+    emulator.request("DELETE", "/faults")
+    assert len(emulator.hits()) == 4
+    emulator.reset()
+    assert emulator.hits() == []
+
+
 def test_faults_can_be_listed_and_cleared(emulator, ask):
     emulator.arm("429", "start_run", count=3)
     [fault] = emulator.request("GET", "/faults")["faults"]
@@ -91,9 +223,20 @@ def test_faults_can_be_listed_and_cleared(emulator, ask):
         ("/faults", {"kind": "500", "operation": "start"}),
         ("/faults", {"kind": "500", "count": 0}),
         ("/faults", {"kind": "500", "times": 2}),
+        ("/faults", {"kind": "500", "probability": 0}),
+        ("/faults", {"kind": "500", "probability": 1.5}),
+        ("/faults", {"kind": "500", "seed": 0.5}),
         ("/control", {"profile": "imaginary"}),
         ("/control", {"latency": -1}),
+        ("/control", {"latency": None}),
+        ("/control", {"latency": {"sigma": 0.5}}),
+        ("/control", {"latency": {"median": 1, "mean": 2}}),
+        ("/control", {"latency": {"median": 1, "sigma": 0.5, "seed": "7"}}),
         ("/control", {"next_outcome": "miracle"}),
+        ("/control", {"webhook_url": "http://127.0.0.1:1/"}),
+        ("/control", {"webhook_url": "ftp://127.0.0.1/", "webhook_secret": "whsec_AAAA"}),
+        ("/control", {"webhook_secret": "AAAA"}),
+        ("/control", {"webhook_secret": "whsec_?"}),
         ("/control", {"speed": 1}),
     ],
 )
@@ -112,6 +255,8 @@ def test_control_answers_the_settings(emulator):
         "profile": "openai",
         "latency": 0.5,
         "poll_after_ms": 300,
+        "webhook_url": None,
+        "webhook_secret": None,
         "next_outcomes": ["failed", "failed"],
     }
 
@@ -145,6 +290,25 @@ def test_every_answer_has_a_request_id(emulator, client, ask):
     assert caught.value.request_id not in (None, first)
 
 
+def test_polls_and_calls_are_counted(emulator, client, threads, ask):
+    run = ask()
+    for _ in range(2):
+        client.responses.retrieve(run.id)
+    client.responses.cancel(run.id)
+    thread = threads.create(messages=[{"role": "user", "content": "Is the depot safe?"}])
+    run = threads.runs.create(thread.id, assistant_id="asst_demo")
+    threads.runs.retrieve(run.id, thread_id=thread.id)
+    assert [entry["polls"] for entry in emulator.ledger()["runs"]] == [2, 1]
+    assert emulator.counts() == {
+        "start_run": 2,
+        "fetch_run": 3,
+        "cancel_run": 1,
+        "open_conversation": 1,
+    }
+    emulator.reset()
+    assert emulator.counts() == {}
+
+
 def test_ledger(emulator, client, threads, ask):
     emulator.control(latency=60)
     conversation = client.conversations.create(metadata={"simulation": "42"})
@@ -165,6 +329,8 @@ def test_ledger(emulator, client, threads, ask):
     assert run["usage"]["total_tokens"] > 0
     assert not run["cancelled_by_request"]
     assert abs(run["created_at"] - time.time()) < 10
+    assert run["created_at"] < run["ended_at"] < run["created_at"] + 10
+    assert run["polls"] == 0
     assert emulator.request("DELETE", "/ledger") == {"conversations": [], "runs": []}
     with pytest.raises(openai.NotFoundError):
         client.conversations.retrieve(conversation.id)

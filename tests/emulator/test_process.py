@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from emulator.app import create_app
+from emulator.profiles import PROFILES
+from emulator.state import State
 from tests.emulator.process import ROOT, EmulatorProcess
 
 
@@ -37,3 +41,19 @@ def test_it_imports_nothing_of_the_project():
     code = code.replace("PROJECT", "('django', 'config', 'accounts', 'knowledge', 'simulations')")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_client_that_dies_while_it_sends_is_no_error():
+    sent = []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message["type"])
+
+    app = create_app(State(PROFILES["openai"], 0.1))
+    headers = [(b"authorization", b"Bearer sk-test"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/responses", "headers": headers}
+    asyncio.run(app({**scope, "query_string": b"", "root_path": ""}, receive, send))
+    assert sent == ["http.response.start", "http.response.body"]

@@ -69,6 +69,14 @@ def test_a_cancelled_run_completes(emulator, threads, thread):
     assert entry["answer"]
 
 
+def test_a_cancelled_run_that_is_stuck_is_cancelled(emulator, threads, thread):
+    emulator.control(latency=60, next_outcome="stuck")
+    run = threads.runs.create(thread.id, assistant_id=ASSISTANT)
+    emulator.control(latency=0)
+    threads.runs.cancel(run.id, thread_id=thread.id)
+    assert threads.runs.retrieve(run.id, thread_id=thread.id).status == "cancelled"
+
+
 def test_only_a_queued_run_can_be_cancelled(threads, run):
     with pytest.raises(openai.BadRequestError, match="Cannot cancel"):
         threads.runs.cancel(run.id, thread_id=run.thread_id)

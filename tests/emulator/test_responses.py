@@ -218,6 +218,33 @@ def test_cancel(emulator, client, ask):
     assert entry["cancelled_by_request"]
 
 
+def test_a_cancelled_response_leaves_earlier_turns_alone(emulator, client, ask):
+    conversation = client.conversations.create()
+    ask(conversation=conversation.id)
+    before = items_of(client, conversation)
+    emulator.control(latency=60)
+    run = ask("And now?", conversation=conversation.id)
+    client.responses.cancel(run.id)
+    emulator.release()
+    assert items_of(client, conversation) == before
+    assert len(before) == 2
+
+
+def test_a_cancelled_tool_round_leaves_its_call_unanswered(emulator, client, ask):
+    conversation = client.conversations.create()
+    first = ask(TRIGGER, conversation=conversation.id, tools=[TOOL])
+    call = call_of(client.responses.retrieve(first.id))
+    emulator.control(latency=60)
+    second = ask(output_for(call), conversation=conversation.id, tools=[TOOL])
+    client.responses.cancel(second.id)
+    kinds = [item.type for item in items_of(client, conversation, order="asc")]
+    assert kinds == ["message", "function_call"]
+    with pytest.raises(openai.BadRequestError, match=f"No tool output found.*{call.call_id}"):
+        ask("And now?", conversation=conversation.id)
+    client.conversations.items.create(conversation.id, items=output_for(call, "cancelled"))
+    ask("And now?", conversation=conversation.id)
+
+
 def test_cancelling_what_is_over_returns_it(emulator, client, ask):
     run = ask()
     assert client.responses.cancel(run.id).status == "completed"
@@ -320,6 +347,31 @@ def test_outcomes_on_request(emulator, client, ask, outcome, status, by):
     if outcome == "unclean":
         assert text_of(response).endswith("\x00\ud800")
     assert client.responses.retrieve(ask().id).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [("stuck", "in_progress"), ("strange", "reviewing")]
+)
+def test_endless_outcomes(emulator, client, ask, outcome, status):
+    conversation = client.conversations.create()
+    run = ask(conversation=conversation.id, metadata={"emulator_outcome": outcome})
+    emulator.release()
+    assert client.responses.retrieve(run.id).status == status
+    [entry] = emulator.ledger()["runs"]
+    assert (entry["status"], entry["ended_at"], entry["answer"]) == (status, None, None)
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(conversation=conversation.id)
+    assert caught.value.code == "conversation_locked"
+    assert client.responses.cancel(run.id).status == "cancelled"
+    assert emulator.ledger()["runs"][0]["ended_at"]
+    ask(conversation=conversation.id)
+
+
+def test_release_leaves_endless_responses_as_they_are(emulator, client, ask):
+    emulator.control(latency=60, next_outcome="strange")
+    run = ask()
+    emulator.release()
+    assert client.responses.retrieve(run.id).status == "queued"
 
 
 def test_broken_triggers_cost_nothing(emulator, client, ask):
