@@ -2,8 +2,35 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from knowledge.exchange.admin import ExchangeMixin
 from knowledge.forms import ArticleForm
-from knowledge.models import Article, Keyword, KeywordArticle
+from knowledge.models import (
+    Article,
+    ArticleQuerySet,
+    Keyword,
+    KeywordArticle,
+    KeywordArticleRevision,
+)
+from knowledge.resources import ArticleResource, KeywordResource
+from knowledge.revision_admin import RelatedChange, RevisionAdmin
+
+LINK_CHANGES = {"+": "Linked with", "~": "Moved in", "-": "Unlinked from"}
+LINK_CHANGES_SHOWN = 50
+
+
+def link_changes(side: str, **of: int) -> list[RelatedChange]:
+    """What became of the links of a keyword or an article; `side` is the other one."""
+    revisions = KeywordArticle.revisions.filter(**of).select_related("history_user", side)
+    return [
+        RelatedChange(revision, describe_link(revision, getattr(revision, side)))
+        for revision in revisions[:LINK_CHANGES_SHOWN]
+    ]
+
+
+def describe_link(revision: KeywordArticleRevision, other: Article | Keyword | None) -> str:
+    change = LINK_CHANGES[revision.history_type]
+    name = f"“{other}”" if other else "what is deleted since"
+    return f"{change} {name}, position {revision.position}"
 
 
 class KeywordLinkInline(admin.TabularInline):
@@ -14,18 +41,23 @@ class KeywordLinkInline(admin.TabularInline):
 
 
 @admin.register(Keyword)
-class KeywordAdmin(admin.ModelAdmin):
-    list_display = ["phrase", "position", "whole_word", "article_slugs"]
+class KeywordAdmin(ExchangeMixin, RevisionAdmin):
+    resource_classes = [KeywordResource]
+    list_display = ["phrase", "position", "whole_word", "article_list"]
     list_editable = ["position"]
     search_fields = ["phrase"]
+    restored_fields = ["phrase", "whole_word", "position"]
     inlines = [KeywordLinkInline]
+
+    def related_changes(self, item: Keyword) -> list[RelatedChange]:
+        return link_changes("article", keyword_id=item.pk)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Keyword]:
         return super().get_queryset(request).prefetch_related("links__article")
 
     @admin.display(description="articles")
-    def article_slugs(self, keyword: Keyword) -> str:
-        return ", ".join(link.article.slug for link in keyword.links.all()) or "none"
+    def article_list(self, keyword: Keyword) -> str:
+        return ", ".join(keyword.article_slugs) or "none"
 
 
 class ArticleKeywordInline(KeywordLinkInline):
@@ -33,23 +65,41 @@ class ArticleKeywordInline(KeywordLinkInline):
 
 
 @admin.register(Article)
-class ArticleAdmin(admin.ModelAdmin):
+class ArticleAdmin(ExchangeMixin, RevisionAdmin):
+    resource_classes = [ArticleResource]
     form = ArticleForm
     list_display = ["title", "slug", "category", "status", "updated_at"]
     list_filter = ["status", "category"]
     search_fields = ["title", "slug", "text"]
+    # Not the status: what is published is no less so for a mended text.
+    restored_fields = ["title", "category", "tags", "text"]
     inlines = [ArticleKeywordInline]
-    actions = ["publish", "unpublish"]
+    actions = ["publish", "archive", "turn_into_drafts"]
+
+    def related_changes(self, item: Article) -> list[RelatedChange]:
+        return link_changes("keyword", article_id=item.pk)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Article | None = None) -> list[str]:
         return ["slug"] if obj else []
 
     @admin.action(description="Publish selected articles")
-    def publish(self, request: HttpRequest, articles: QuerySet[Article]) -> None:
-        count = articles.update(status=Article.Status.PUBLISHED)
-        self.message_user(request, f"{count} published.")
+    def publish(self, request: HttpRequest, articles: ArticleQuerySet) -> None:
+        self.change_status(request, articles, Article.Status.PUBLISHED)
+
+    @admin.action(description="Archive selected articles")
+    def archive(self, request: HttpRequest, articles: ArticleQuerySet) -> None:
+        self.change_status(request, articles, Article.Status.ARCHIVED)
 
     @admin.action(description="Turn selected articles into drafts")
-    def unpublish(self, request: HttpRequest, articles: QuerySet[Article]) -> None:
-        count = articles.update(status=Article.Status.DRAFT)
-        self.message_user(request, f"{count} turned into drafts.")
+    def turn_into_drafts(self, request: HttpRequest, articles: ArticleQuerySet) -> None:
+        self.change_status(request, articles, Article.Status.DRAFT)
+
+    def change_status(
+        self, request: HttpRequest, articles: ArticleQuerySet, status: Article.Status
+    ) -> None:
+        selected, changed = articles.count(), articles.change_status(status)
+        self.message_user(
+            request,
+            f"{changed} of the {selected} selected changed to: {status.label}. "
+            "Their histories keep who did it.",
+        )

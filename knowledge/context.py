@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
+QUERY_LIMIT = 12_000  # characters of a question that are kept; what follows is cut off
 ARTICLE_LIMIT = 4000  # UTF-16 code units of an article's text: what `length` counts in JavaScript
 TRUNCATION_MARK = "[...truncated]"
 
@@ -66,11 +68,17 @@ def cut_text(text: str) -> tuple[str, bool]:
     return (kept[:-1] if "\ud800" <= kept[-1] <= "\udbff" else kept), True
 
 
+def text_length(text: str) -> int:
+    """The length that `ARTICLE_LIMIT` limits: in UTF-16 code units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def escape_markers(text: str) -> str:
     """`text` with a backslash before each line that imitates one of the block's markers."""
     return "".join(_escape_line(line) for line in text.splitlines(keepends=True))
 
 
+@lru_cache(maxsize=512)
 def text_as_sent(text: str) -> tuple[str, bool]:
     """An article's text as it stands in the block, and whether something was left out."""
     kept, was_cut = cut_text(text)

@@ -3,6 +3,7 @@ from typing import Any
 from django import forms
 
 from knowledge.models import Article
+from knowledge.search.query import MAX_LENGTH
 
 
 class TagsField(forms.CharField):
@@ -22,9 +23,45 @@ class TagsField(forms.CharField):
         return self.to_python(self.prepare_value(initial)) != self.to_python(data)
 
 
+class PreviewForm(forms.Form):
+    text = forms.CharField(
+        label="A question, or a part of one",
+        help_text="Nothing is sent or stored.",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 8, "autofocus": True}),
+    )
+    include_drafts = forms.BooleanField(label="Show drafts too", required=False)
+
+    def __init__(self, *args: Any, may_see_drafts: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not may_see_drafts:
+            del self.fields["include_drafts"]
+
+    def clean_text(self) -> str:
+        # Browsers send every line end as two characters.
+        return self.cleaned_data["text"].replace("\r\n", "\n")
+
+
 class ArticleForm(forms.ModelForm):
     tags = TagsField()
 
     class Meta:
         model = Article
         fields = ["slug", "title", "category", "tags", "text", "status"]
+
+    def clean_text(self) -> str:
+        """Browsers send every newline as two characters; nobody typed the first."""
+        return self.cleaned_data["text"].replace("\r\n", "\n")
+
+
+class SearchForm(forms.Form):
+    q = forms.CharField(
+        label="Search the knowledge base",
+        required=False,
+        help_text="Finds articles with all the words. “Quotes” keep words together, a minus before "
+        "a word leaves it out, OR finds either.",
+        widget=forms.TextInput(
+            attrs={"type": "search", "maxlength": MAX_LENGTH, "enterkeyhint": "search"}
+        ),
+    )

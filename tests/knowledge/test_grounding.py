@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from knowledge.grounding import find_sources
+from knowledge import grounding
+from knowledge.grounding import READ_AT_ONCE, find_sources
 from knowledge.models import Article, Keyword, KeywordArticle
 
 pytestmark = pytest.mark.django_db
@@ -84,12 +87,56 @@ def test_a_whole_word_keyword_wants_the_whole_word(articles: dict[str, Article])
     assert len(found("the gate.")) == 2
 
 
-def test_an_unchanged_index_costs_one_query_to_know_it(
+def test_an_unchanged_curation_costs_one_query_to_know_it(
     articles: dict[str, Article], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     find_sources("a gate")
-    with django_assert_num_queries(2):  # the stamp, the articles
-        find_sources("a gate")
+    with django_assert_num_queries(1):
+        assert len(find_sources("a gate")) == 2
+
+
+def test_a_curation_that_may_be_old_costs_none(
+    articles: dict[str, Article], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    assert find_sources("secret") == []
+    Article.objects.filter(slug="gamma-001").update(status="published")
+    with django_assert_num_queries(0):
+        assert find_sources("secret", max_age=timedelta(minutes=1)) == []
+    time.sleep(0.02)
+    assert find_sources("secret", max_age=timedelta(milliseconds=10))
+
+
+def test_a_text_that_brings_many_articles_reads_only_some(
+    articles: dict[str, Article], django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    badge = Keyword.objects.get(phrase="badge")
+    for number in range(3 * READ_AT_ONCE):
+        status = "draft" if number < 2 * READ_AT_ONCE else "published"
+        extra = Article.objects.create(
+            slug=f"extra-{number}", title="E", category="C", text="T", status=status
+        )
+        badge.links.create(article=extra, position=10 + number)
+    first = f"extra-{2 * READ_AT_ONCE}"
+    assert [slug for slug, _ in found("badge")][:2] == ["beta-001", first]
+    with django_assert_max_num_queries(2):
+        assert len(find_sources("badge", limit=1)) == 1
+
+
+def test_a_changed_article_is_seen(articles: dict[str, Article]) -> None:
+    assert found("a gate")
+    Article.objects.filter(slug="alpha-001").update(text="Another text.")
+    assert find_sources("a gate")[0].article.text == "Another text."
+    Article.objects.filter(slug="alpha-001").update(slug="delta-001")
+    assert [slug for slug, _ in found("a gate")] == ["delta-001", "beta-001"]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_only_so_many_articles_are_kept(
+    articles: dict[str, Article], kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grounding, "KEPT_ARTICLES", kept)
+    for _ in range(3):
+        assert len(found("a gate")) == 2
 
 
 @pytest.mark.django_db(transaction=True)

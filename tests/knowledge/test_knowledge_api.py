@@ -31,6 +31,43 @@ def test_a_snippet_is_escaped(analyst: User, articles: dict[str, Article]) -> No
     assert hit["snippet_html"] == ("&lt;script&gt;alert(1)&lt;/script&gt; <mark>convoy</mark>")
 
 
+def test_a_correction_is_told_and_pages_are_numbered(
+    analyst: User, articles: dict[str, Article]
+) -> None:
+    body = ApiClient(analyst).get("/api/v1/knowledge/search?q=badgse").json()
+    assert (body["query"], body["corrected_query"]) == ("badgse", "badge")
+    assert (body["total"], body["total_is_complete"]) == (2, True)
+    assert (body["page"], body["next_page"]) == (1, None)
+    assert body["results"][0]["score"] == 1
+    Article.objects.bulk_create(
+        Article(slug=f"many-{n}", title="Many", text="Guards", status="published")
+        for n in range(10)
+    )
+    first = ApiClient(analyst).get("/api/v1/knowledge/search?q=guards").json()
+    second = ApiClient(analyst).get("/api/v1/knowledge/search?q=guards&page=2").json()
+    assert (first["total"], first["next_page"], second["next_page"]) == (12, 2, None)
+    assert (len(first["results"]), len(second["results"])) == (10, 2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"q": "x" * 501}, "q"),
+        ({"q": "a " * 33}, "q"),
+        ({"q": "a\0b"}, "q"),
+        ({"q": "a", "page": "x"}, "page"),
+        ({"q": "a", "page": "0"}, "page"),
+        ({"q": "a", "page": "101"}, "page"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_by_field(
+    analyst: User, parameters: dict[str, str], field: str
+) -> None:
+    response = ApiClient(analyst).get("/api/v1/knowledge/search", parameters)
+    assert response.status_code == 400
+    assert list(response.json()["details"]) == [field]
+
+
 @pytest.mark.parametrize("query", ["", "   "])
 def test_an_empty_search_is_refused_by_name(analyst: User, query: str) -> None:
     response = ApiClient(analyst).get("/api/v1/knowledge/search", {"q": query})

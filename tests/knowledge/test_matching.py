@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from knowledge.matching import KeywordIndex, KeywordMatch
+from knowledge.matching import Hit, KeywordIndex, KeywordMatch, Span
 
 CURATED = [
     ("threat assessment", ["srm", "handbook"]),
@@ -205,6 +205,96 @@ def test_whole_words_only_ever_take_matches_away(pairs, text, whole_words):
         if pair[0] not in whole_words or not pair[0] or whole_word_loop([pair], text)
     ]
     assert matches == expected
+
+
+def places(index, text):
+    return {
+        hit.match.keyword: [(span.start, span.end) for span in hit.spans]
+        for hit in index.explain(text)
+    }
+
+
+def test_a_hit_says_where_it_stands_and_whether_as_a_word():
+    index = KeywordIndex([("IED", ["a"]), ("riot", ["b"])], {"riot"})
+
+    assert index.explain("Tried an IED at a patriot's riot") == [
+        Hit(
+            KeywordMatch("IED", ("a",)),
+            wants_whole_word=False,
+            count=2,
+            spans=(Span(2, 5, is_whole_word=False), Span(9, 12, is_whole_word=True)),
+        ),
+        Hit(
+            KeywordMatch("riot", ("b",)),
+            wants_whole_word=True,
+            count=1,
+            spans=(Span(28, 32, is_whole_word=True),),
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        ("İİİ guard", "guard"),  # each of them lowers to two characters
+        ("😀é𝒙 guard", "guard"),
+        ("\ud800 guard", "guard"),
+        ("ΟΔΟΣ guard ΟΔΟΣΑ", "guard"),  # the sigma lowers by its neighbours
+        ("in İstanbul", "İstanbul"),
+        ("ΟΔΟΣ", "οδος"),
+    ],
+)
+def test_places_count_in_the_text_as_it_was_given(text, keyword):
+    [[(start, end)]] = places(KeywordIndex([(keyword, [])]), text).values()
+
+    assert text[start:end].lower() == keyword.lower()
+
+
+def test_a_part_of_a_lowered_character_is_the_whole_character():
+    """İ lowers to an i and a combining dot."""
+    index = KeywordIndex([("xi", []), ("\u0307y", [])])
+
+    assert places(index, "XİY") == {"xi": [(0, 2)], "\u0307y": [(1, 3)]}
+
+
+def test_the_empty_keyword_stands_nowhere():
+    [hit] = KeywordIndex([("", ["a"])]).explain("text")
+
+    assert (hit.match.keyword, hit.count, hit.spans) == ("", 1, ())
+
+
+def test_all_places_are_counted_and_the_first_are_shown():
+    [hit] = KeywordIndex([("a", [])]).explain("a" * 12_000)
+
+    assert hit.count == 12_000
+    assert len(hit.spans) == KeywordIndex.MAX_SPANS
+    assert hit.spans[-1].end == KeywordIndex.MAX_SPANS
+
+
+def stand_alone(text, start, end):
+    return not re.search(r"\w\Z", text[:start]) and not re.match(r"\w", text[end:])
+
+
+@settings(max_examples=2000, deadline=None)
+@given(curated, texts.map(lambda text: text.replace("İ", "i")), st.sets(words))
+def test_hits_are_the_matches_at_every_place_in_the_text(pairs, text, whole_words):
+    """Without İ, lowering keeps all places, and slices of the lowered text can be compared."""
+    index = KeywordIndex(pairs, whole_words)
+    hits = index.explain(text)
+
+    assert [hit.match for hit in hits] == index.find_matches(text)
+    lowered = text.lower()
+    for hit in hits:
+        word = hit.match.keyword.lower()
+        expected = [
+            Span(start, start + len(word), stand_alone(lowered, start, start + len(word)))
+            for start in range(len(lowered))
+            if word and lowered.startswith(word, start)
+        ]
+        if hit.wants_whole_word:
+            expected = [span for span in expected if span.is_whole_word]
+        assert list(hit.spans) == expected
+        assert hit.count == max(1, len(expected))
 
 
 NODE = shutil.which("node")

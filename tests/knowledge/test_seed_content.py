@@ -1,8 +1,8 @@
-import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import knowledge
 from knowledge.context import ARTICLE_LIMIT, cut_text, escape_markers
@@ -22,7 +22,7 @@ def parse(path):
 
 PATHS = sorted((SEED / "articles").glob("*.md"))
 ARTICLES = {path.stem: parse(path) for path in PATHS}
-KEYWORDS = json.loads((SEED / "keywords.json").read_text(encoding="utf-8"))
+KEYWORDS = yaml.safe_load((SEED / "keywords.yaml").read_text(encoding="utf-8"))
 INDEX = KeywordIndex(
     [(entry["phrase"], entry["articles"]) for entry in KEYWORDS],
     {entry["phrase"] for entry in KEYWORDS if entry["whole_word"]},

@@ -1,0 +1,1 @@
+"""Articles and keywords as files: CSV, JSON, and a folder of Markdown files."""
