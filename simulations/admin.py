@@ -1,9 +1,20 @@
+from collections import Counter
+from typing import Any
+
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.template.defaultfilters import truncatechars
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_safe
 
-from simulations.models import Assistant, Citation, Run, Simulation
+from knowledge.revision_admin import RevisionAdmin
+from simulations import curation, services
+from simulations.models import Assistant, Citation, Run, Simulation, ToolCall
+
+MAX_FINDINGS_SHOWN = 50
 
 
 class ReadOnly:
@@ -22,33 +33,67 @@ class ReadOnly:
 class RunInline(ReadOnly, admin.TabularInline):
     model = Run
     fk_name = "simulation"
+    show_change_link = True
+    # Without the provider's id, which each row has for its title.
     fields = [
         "round",
         "requested_at",
         "accepted_at",
         "finished_at",
-        "provider_id",
         "outcome",
         "adopted",
         "fault",
+        "looks",
+        "discard_due_at",
         "total_tokens",
     ]
 
 
 class CitationInline(ReadOnly, admin.StackedInline):
     model = Citation
-    fields = ["slug", "title", "category", "keywords", "truncated", "text"]
+    fields = ["slug", "title", "category", "found_by", "keywords", "truncated", "text"]
+
+
+class ToolCallInline(ReadOnly, admin.StackedInline):
+    model = ToolCall
+    fields = ["round", "name", "arguments", "output"]
+
+
+class ExtraRunsFilter(admin.SimpleListFilter):
+    """Whether a simulation may have been billed more than once."""
+
+    title = "extra runs"
+    parameter_name = "extra_runs"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(
+        self, request: HttpRequest, simulations: QuerySet[Simulation]
+    ) -> QuerySet[Simulation]:
+        extra = Exists(Run.objects.filter(simulation=OuterRef("pk")).extra())
+        conditions = {"yes": Q(extra), "no": ~Q(extra)}
+        return simulations.filter(conditions.get(self.value(), Q()))
 
 
 @admin.register(Simulation)
 class SimulationAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["excerpt", "owner", "status", "tokens_used", "created_at", "finished_at"]
-    list_filter = ["status", "created_at"]
+    list_display = [
+        "excerpt",
+        "owner",
+        "status",
+        "extra_runs",
+        "tokens_used",
+        "created_at",
+        "finished_at",
+    ]
+    list_filter = ["status", ExtraRunsFilter, "created_at"]
     list_select_related = ["owner"]
     search_fields = ["query", "owner__username", "id"]
     inlines = [RunInline, CitationInline]
+    actions = ["cancel"]
     fieldsets = [
-        (None, {"fields": ["owner", "status", "query", "query_truncated"]}),
+        (None, {"fields": ["owner", "status", "query", "query_truncated", "retry_of"]}),
         ("Answer", {"fields": ["answer", "tokens_used"]}),
         ("Failure", {"fields": ["error_code", "error_message", "error_status", "error_detail"]}),
         ("Provenance", {"fields": ["assistant", "conversation", "prompt", "raw_answer"]}),
@@ -57,28 +102,74 @@ class SimulationAdmin(ReadOnly, admin.ModelAdmin):
             {
                 "fields": [
                     "created_at",
-                    "claimed_at",
+                    "admitted_at",
                     "opened_at",
                     "started_at",
+                    "round_started_at",
                     "finished_at",
                     "due_at",
                     "step_number",
                     "failed_attempts",
+                    "tool_rounds",
+                    "awaits_outputs",
                     "stop_reason",
+                    "stop_requested_at",
+                    "idempotency_key",
                 ]
             },
         ),
     ]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Simulation]:
+        extra = Run.objects.filter(simulation=OuterRef("pk")).extra().order_by()
+        count = extra.values("simulation").annotate(count=Count("pk")).values("count")
+        return super().get_queryset(request).annotate(extra_count=Subquery(count))
+
     @admin.display(description="query")
     def excerpt(self, simulation: Simulation) -> str:
         return truncatechars(simulation.query, 80)
 
+    @admin.display(description="extra runs", empty_value="")
+    def extra_runs(self, simulation: Simulation) -> int | None:
+        return simulation.extra_count
+
+    @admin.action(description="Cancel the selected simulations")
+    def cancel(self, request: HttpRequest, simulations: QuerySet[Simulation]) -> None:
+        results = Counter(map(try_to_cancel, simulations))
+        self.message_user(request, f"Cancelled, or being ended at the provider: {results[True]}.")
+        if results[False]:
+            message = f"Over before, with nothing to cancel: {results[False]}."
+            self.message_user(request, message, level=messages.WARNING)
+
+
+def try_to_cancel(simulation: Simulation) -> bool:
+    try:
+        services.cancel(simulation)
+    except services.StateForbids:
+        return False
+    return True
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["requested_at", "outcome", "fault", "round", "adopted", "simulation_link"]
+    list_filter = ["outcome", "adopted", "requested_at"]
+    search_fields = ["provider_id"]
+    ordering = ["-requested_at"]
+    inlines = [ToolCallInline]
+
+    @admin.display(description="simulation")
+    def simulation_link(self, run: Run) -> str:
+        """By its id alone: the row itself is large."""
+        url = reverse("admin:simulations_simulation_change", args=[run.simulation_id])
+        return format_html('<a href="{}">{}</a>', url, run.simulation_id)
+
 
 @admin.register(Assistant)
-class AssistantAdmin(admin.ModelAdmin):
+class AssistantAdmin(RevisionAdmin):
     list_display = ["name", "model_name", "remote_assistant_id", "is_default"]
     fields = ["name", "model", "remote_id", "instructions", "max_output_tokens"]
+    restored_fields = fields
     actions = ["make_default"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Assistant | None = None) -> bool:
@@ -95,3 +186,15 @@ class AssistantAdmin(admin.ModelAdmin):
         assistant = assistants.get()
         Assistant.objects.make_default(assistant)
         self.message_user(request, f"New simulations go to {assistant}.")
+
+
+@admin.site.admin_view
+@require_safe
+def curation_health(request: HttpRequest) -> TemplateResponse:
+    context = admin.site.each_context(request) | {
+        "title": "Curation health",
+        "health": curation.examine(),
+        "max_shown": MAX_FINDINGS_SHOWN,
+        "shown": f":{MAX_FINDINGS_SHOWN}",
+    }
+    return TemplateResponse(request, "admin/curation_health.html", context)

@@ -1,3 +1,4 @@
+import re
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +15,11 @@ from rest_framework.views import APIView
 from accounts.api import StrictSerializer, TextField
 from accounts.permissions import HasSimulations
 from simulations import services
+from simulations.manifest import build_manifest
 from simulations.models import Citation, Simulation
 from simulations.quota import Quota
+
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
 class SubmitSerializer(StrictSerializer):
@@ -25,7 +29,15 @@ class SubmitSerializer(StrictSerializer):
 class CitationSerializer(serializers.ModelSerializer):
     class Meta:
         model = Citation
-        fields = ["position", "slug", "title", "category", "keywords", "truncated"]
+        fields = [
+            "position",
+            "slug",
+            "title",
+            "category",
+            "found_by",
+            "keywords",
+            "truncated",
+        ]
 
 
 class SimulationSummarySerializer(serializers.ModelSerializer):
@@ -36,6 +48,8 @@ class SimulationSummarySerializer(serializers.ModelSerializer):
             "status",
             "query",
             "query_truncated",
+            "conversation",
+            "retry_of",
             "tokens_used",
             "created_at",
             "started_at",
@@ -44,11 +58,22 @@ class SimulationSummarySerializer(serializers.ModelSerializer):
 
 
 class SimulationSerializer(SimulationSummarySerializer):
+    """`queue_position`: while it waits for its turn; `is_stopping`: while its run is ended."""
+
     citations = CitationSerializer(many=True)
+    queue_position = serializers.IntegerField()
+    is_stopping = serializers.BooleanField()
     error = serializers.SerializerMethodField()
 
     class Meta(SimulationSummarySerializer.Meta):
-        fields = [*SimulationSummarySerializer.Meta.fields, "answer", "citations", "error"]
+        fields = [
+            *SimulationSummarySerializer.Meta.fields,
+            "queue_position",
+            "is_stopping",
+            "answer",
+            "citations",
+            "error",
+        ]
 
     def get_error(self, simulation: Simulation) -> dict[str, Any] | None:
         if not simulation.error_code:
@@ -88,24 +113,93 @@ class SimulationsView(APIView):
         return pages.get_paginated_response(SimulationSummarySerializer(page, many=True).data)
 
     def post(self, request: Request) -> Response:
-        serializer = SubmitSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        simulation = services.submit(request.user, serializer.validated_data["query"])
-        location = reverse("api:simulation", args=[simulation.pk], request=request)
-        headers = {"Location": location, "Retry-After": str(simulation.seconds_until_due)}
-        return Response(SimulationSerializer(simulation).data, status=202, headers=headers)
+        query = read_query(request)
+        return accepted(
+            request,
+            services.submit(request.user, query, idempotency_key=read_idempotency_key(request)),
+        )
 
 
 class SimulationView(APIView):
     permission_classes = [HasSimulations]
 
     def get(self, request: Request, pk: str) -> Response:
-        visible = Simulation.objects.visible_to(request.user).prefetch_related("citations")
-        simulation = get_object_or_404(visible, pk=pk)
+        return shown(find(request, pk))
+
+
+class ManifestView(APIView):
+    permission_classes = [HasSimulations]
+
+    def get(self, request: Request, pk: str) -> Response:
+        visible = Simulation.objects.visible_to(request.user)
+        simulation = get_object_or_404(visible.select_related("owner", "conversation"), pk=pk)
+        manifest = build_manifest(simulation, request.user)
         headers = {"Cache-Control": "private, no-cache"}
         if not simulation.is_terminal:
             headers["Retry-After"] = str(simulation.seconds_until_due)
-        return Response(SimulationSerializer(simulation).data, headers=headers)
+        return Response(manifest, headers=headers)
+
+
+class CancelView(APIView):
+    permission_classes = [HasSimulations]
+
+    def post(self, request: Request, pk: str) -> Response:
+        services.cancel(find(request, pk))
+        return shown(find(request, pk))
+
+
+class RetryView(APIView):
+    permission_classes = [HasSimulations]
+
+    def post(self, request: Request, pk: str) -> Response:
+        key = read_idempotency_key(request)
+        simulation = services.retry(request.user, find(request, pk), idempotency_key=key)
+        return accepted(request, simulation)
+
+
+class FollowUpsView(APIView):
+    permission_classes = [HasSimulations]
+
+    def post(self, request: Request, pk: str) -> Response:
+        simulation, query = find(request, pk), read_query(request)
+        key = read_idempotency_key(request)
+        following = services.follow_up(request.user, simulation, query, idempotency_key=key)
+        return accepted(request, following)
+
+
+def find(request: Request, pk: str) -> Simulation:
+    visible = Simulation.objects.visible_to(request.user).with_queue_position()
+    return get_object_or_404(visible.prefetch_related("citations"), pk=pk)
+
+
+def read_query(request: Request) -> str:
+    serializer = SubmitSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data["query"]
+
+
+def read_idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if key and not IDEMPOTENCY_KEY.fullmatch(key):
+        message = "Send 1 to 255 letters, digits or punctuation marks."
+        raise serializers.ValidationError({"Idempotency-Key": [message]})
+    return key
+
+
+def shown(simulation: Simulation) -> Response:
+    headers = {"Cache-Control": "private, no-cache"}
+    if not simulation.is_terminal:
+        headers["Retry-After"] = str(simulation.seconds_until_due)
+    return Response(SimulationSerializer(simulation).data, headers=headers)
+
+
+def accepted(request: Request, simulation: Simulation) -> Response:
+    location = reverse("api:simulation", args=[simulation.pk], request=request)
+    headers = {"Location": location, "Retry-After": str(simulation.seconds_until_due)}
+    if simulation.is_replay:
+        headers["Idempotent-Replayed"] = "true"
+    body = SimulationSerializer(find(request, simulation.pk)).data
+    return Response(body, status=202, headers=headers)
 
 
 @api_view(["GET"])

@@ -1,70 +1,46 @@
 """The engine: claims what is due, keeps the call slots full, applies what comes back.
 
-The database is the truth. A claim moves `due_at` forward by a lease and raises `step_number`, on
-the database's clock; if this process dies, the lease runs out and another one carries on from what
-was saved.
+The database is the truth. If this process dies, leases run out and another one carries on from
+what was saved.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import timedelta
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Case, F, Value, When
-from django.db.models.functions import Coalesce, Now
+from django.db import InterfaceError, OperationalError
 
-from simulations.models import Simulation, Status
-from simulations.outcomes import fail_simulation
+from simulations.admission import admit
+from simulations.claims import claim, claim_unwanted, look_for_work
+from simulations.pacing import Pacing
 from simulations.providers import ProviderError, get_provider
 from simulations.steps import DiscardRun, Step, next_step
 
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.9
-# How long a slice with free slots waits before it looks for newly due rows.
+# How long a slice goes on with what it has before it looks for more: rows are claimed in batches.
 LOOK_AROUND_SECONDS = 0.2
-
-# Longer than the calls usually take. A step that is taken twice all the same does no harm: the
-# one that could, StartRun, renews its lease at the gate.
-LEASE = timedelta(seconds=16)
-POLL_LEASE = timedelta(seconds=8)
-
-MIN_POLL_INTERVAL = 1.2
-MAX_POLL_INTERVAL = 5.0
+# For each call slot, how many rows a claim takes: what its calls need until the next look.
+CLAIMS_PER_SLOT = 2
+# In the last part of a slice nothing more is claimed: what waits then would have to be given back.
+WIND_UP_SECONDS = 0.2
 
 
-def poll_interval(in_flight: int) -> float:
-    """Seconds: 1.2 while the load is small, longer when it would exceed POLLS_PER_SECOND."""
-    wanted = in_flight / settings.POLLS_PER_SECOND
-    return min(max(wanted, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL)
+class Outcome(NamedTuple):
+    """What came of a step's call."""
 
-
-def claim(limit: int, under_way: Collection[UUID] = ()) -> list[Simulation]:
-    """Takes up to `limit` due rows, but for those whose calls are `under_way` in this process.
-
-    An idle tick costs one query and opens no transaction.
-    """
-    due = Simulation.objects.due().exclude(pk__in=under_way).order_by("due_at")
-    if not due.exists():
-        return []
-    with transaction.atomic():
-        ids = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])
-        claimed = Simulation.objects.filter(pk__in=ids)
-        lease = Case(When(status=Status.RUNNING, then=Value(POLL_LEASE)), default=Value(LEASE))
-        claimed.update(
-            due_at=Now() + lease,
-            step_number=F("step_number") + 1,
-            claimed_at=Coalesce("claimed_at", Now()),
-        )
-        related = claimed.select_related("owner", "assistant", "conversation", "run")
-        return list(related.order_by("created_at"))
+    step: Step
+    result: Any
+    error: Exception | None
 
 
 class Engine:
@@ -73,7 +49,11 @@ class Engine:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.pool = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="call")
-        self.calls: dict[Future[Any], Step] = {}
+        self.pacing = Pacing()
+        self.waiting: deque[Step] = deque()
+        self.calling: dict[UUID, Step] = {}
+        self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
+        self.unsaved: deque[Outcome] = deque()
         self.turnstile = threading.Lock()
 
     def run_slice(self, seconds: float = SLICE_SECONDS) -> bool:
@@ -92,61 +72,92 @@ class Engine:
         """Before the process ends: applies what is still under way and starts nothing new."""
         end = time.monotonic() + seconds
         with self.turnstile:
-            while self.calls and time.monotonic() < end:
-                wait(self.calls, LOOK_AROUND_SECONDS, FIRST_COMPLETED)
-                for following in self._apply_finished():
-                    if isinstance(following, DiscardRun):
-                        self.start(following)
-                    else:
-                        following.reschedule(timedelta(0))
+            while self.calling and time.monotonic() < end:
+                self._wait(LOOK_AROUND_SECONDS)
+                self._apply_outcomes()
+                self._give_back_waiting()
 
     def under_way(self) -> list[UUID]:
-        return [step.simulation.pk for step in self.calls.values()]
+        return [*self.calling, *(step.key for step in self.waiting)]
 
     def start(self, step: Step) -> None:
-        """Prepares a step and hands its call to a free slot."""
+        """Prepares a step and hands its call to a slot."""
         if self._guarded(step, step.prepare):
-            protocol = step.simulation.conversation.protocol
-            self.calls[self.pool.submit(self._call, step, protocol)] = step
+            self.calling[step.key] = step
+            self.pool.submit(self._call, step, step.simulation.conversation.protocol)
 
     def _work_until(self, end: float) -> bool:
-        while True:
-            for following in self._apply_finished():
-                self.start(following)
-            self._fill_slots()
-            if not self.calls:
-                return False
-            remaining = end - time.monotonic()
-            if remaining <= 0:
-                return True
-            wait(self.calls, min(remaining, LOOK_AROUND_SECONDS), FIRST_COMPLETED)
+        """A slice that found work goes on to its end: more will be due by then."""
+        look_at = time.monotonic()
+        is_more = found_work = False
+        try:
+            while (now := time.monotonic()) < end:
+                self._apply_outcomes()
+                if now >= look_at or (is_more and not self.waiting and look_at < end):
+                    is_more = self._look_for_work()
+                    look_at = _next_look(end)
+                self._fill_slots()
+                found_work = found_work or bool(self.calling or self.waiting)
+                if not found_work:
+                    return False
+                self._wait(min(end, look_at) - time.monotonic())
+            return True
+        finally:
+            self._give_back_waiting()
+
+    def _look_for_work(self) -> bool:
+        """Says whether there may be more than there was room for."""
+        room = self.slots * CLAIMS_PER_SLOT - len(self.calling) - len(self.waiting)
+        if room <= 0:
+            return True
+        work = look_for_work()
+        if work.is_queued and admit():
+            work = work._replace(is_due=True)
+        claimed = claim(room, self.pacing, self.under_way()) if work.is_due else []
+        self.waiting.extend(next_step(row, self.pacing) for row in claimed)
+        if work.is_unwanted:
+            unwanted = claim_unwanted(self.slots, self.under_way())
+            self.waiting.extend(DiscardRun(run, self.pacing) for run in unwanted)
+        return len(claimed) == room
 
     def _fill_slots(self) -> None:
-        while free := self.slots - len(self.calls):
-            simulations = claim(free, self.under_way())
-            if not simulations:
-                return
-            interval = poll_interval(Simulation.objects.in_flight().count())
-            for simulation in simulations:
-                self.start(next_step(simulation, interval))
+        while self.waiting and len(self.calling) < self.slots:
+            self.start(self.waiting.popleft())
 
-    @staticmethod
-    def _call(step: Step, protocol: str) -> Any:
-        return step.call(get_provider(protocol))
+    def _give_back_waiting(self) -> None:
+        while self.waiting:
+            self.waiting.popleft().give_back()
 
-    def _apply_finished(self) -> list[Step]:
-        """The steps that follow at once on those applied."""
-        following = []
-        for future in [future for future in self.calls if future.done()]:
+    def _call(self, step: Step, protocol: str) -> None:
+        try:
+            outcome = Outcome(step, step.call(get_provider(protocol)), None)
+        except Exception as error:
+            outcome = Outcome(step, None, error)
+        self.outcomes.put(outcome)
+
+    def _wait(self, seconds: float) -> None:
+        """Until a call is over, or for so long; then takes in all that are."""
+        try:
+            self.unsaved.append(self.outcomes.get(timeout=max(0.0, seconds)))
+            while True:
+                self.unsaved.append(self.outcomes.get_nowait())
+        except Empty:
+            return
+
+    def _apply_outcomes(self) -> None:
+        while self.unsaved:
             # Taken out only once it is saved: while the database is away, the result waits here.
-            following.append(self._apply(self.calls[future], future))
-            del self.calls[future]
-        return [step for step in following if step is not None]
+            outcome = self.unsaved[0]
+            following = self._apply(outcome)
+            self.unsaved.popleft()
+            del self.calling[outcome.step.key]
+            if following is not None:
+                self.waiting.appendleft(following)
 
-    def _apply(self, step: Step, future: "Future[Any]") -> Step | None:
-        error = future.exception()
+    def _apply(self, outcome: Outcome) -> Step | None:
+        step, result, error = outcome
         if error is None:
-            return self._guarded(step, lambda: step.apply(future.result()))
+            return self._guarded(step, lambda: step.apply(result))
         if not isinstance(error, ProviderError):
             logger.error("A call failed in an unforeseen way", exc_info=error)
             error = unreadable(error)
@@ -160,14 +171,14 @@ class Engine:
             raise  # the database is away: nothing is wrong with the row
         except Exception:
             logger.exception("Simulation %s can't be worked on", step.simulation.pk)
-            fail_simulation(
-                Simulation.objects.filter(pk=step.simulation.pk),
-                code="internal_error",
-                message="Something went wrong inside Sitrep. An administrator can find it in the "
-                "log under this simulation's id.",
-                status=500,
-            )
+            step.fail_internally()
             return None
+
+
+def _next_look(end: float) -> float:
+    """In the last part of a slice, with the next one."""
+    look_at = time.monotonic() + LOOK_AROUND_SECONDS
+    return look_at if look_at < end - WIND_UP_SECONDS else end
 
 
 def unreadable(error: BaseException) -> ProviderError:

@@ -1,8 +1,9 @@
 """What the assistant is told and sent; pure."""
 
+import re
 from collections.abc import Sequence
 
-from knowledge.context import ArticleText, build_kb_context
+from knowledge.context import HEADING, ArticleText, build_kb_context
 
 DEFAULT_INSTRUCTIONS = """\
 You advise security analysts of humanitarian, corporate and public organisations in the field.
@@ -23,3 +24,12 @@ def compose_prompt(query: str, articles: Sequence[ArticleText], user_level: str)
     if not articles:
         return query
     return f"{query}\n{build_kb_context(articles, user_level)}"
+
+
+LEVEL = re.compile(rf"\n+---\n{re.escape(HEADING)}\n\[User Level: (\w+)\]\n")
+
+
+def level_in_prompt(prompt: str, query: str) -> str | None:
+    """The user level that a prompt names; None without knowledge context."""
+    found = LEVEL.match(prompt.removeprefix(query))
+    return found.group(1) if found else None

@@ -1,11 +1,23 @@
 """The use cases that touch several nouns."""
 
+import hashlib
+from typing import Any
+
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
 
 from accounts.models import User
-from config.errors import AppError
-from simulations.models import Assistant, Conversation, Simulation
+from config.errors import AppError, Forbidden
+from simulations.models import (
+    CONVERSATION_GONE,
+    Assistant,
+    Conversation,
+    Simulation,
+    Status,
+    StopReason,
+)
 from simulations.quota import Quota
 
 
@@ -24,27 +36,168 @@ class QueryTooLong(AppError):
     LIMIT = 100_000
 
 
-def submit(owner: User, query: str) -> Simulation:
+class StateForbids(AppError):
+    status_code = 409
+
+
+class IdempotencyKeyReused(AppError):
+    status_code = 422
+    message = (
+        "Idempotency-Key: this key was used for another request. Send a new key with a new request."
+    )
+
+
+def submit(owner: User, query: str, *, idempotency_key: str = "") -> Simulation:
     """Accepts a query: a PENDING row that the engine takes from there.
 
     What is longer than 12,000 characters is cut, and the row says so. Raises OpenAINotConfigured,
-    QueryTooLong or MonthlyLimitReached, and then creates nothing.
+    QueryTooLong, MonthlyLimitReached or IdempotencyKeyReused, and then creates nothing.
     """
-    if not settings.OPENAI_CONFIGURED:
-        raise OpenAINotConfigured
-    if len(query) > QueryTooLong.LIMIT:
-        raise QueryTooLong
+    return _accept(owner, query, idempotency_key, digest(query))
+
+
+def follow_up(
+    owner: User, simulation: Simulation, query: str, *, idempotency_key: str = ""
+) -> Simulation:
+    """Asks on in the same conversation; waits there for its turn. Raises as `submit` does."""
+    _check_owner(owner, simulation)
+    return _accept(
+        owner,
+        query,
+        idempotency_key,
+        digest(query, f"follow-up {simulation.pk}"),
+        conversation=simulation.conversation,
+        follows=simulation,
+    )
+
+
+def retry(owner: User, simulation: Simulation, *, idempotency_key: str = "") -> Simulation:
+    """Asks a failed question anew: another simulation, which names the old one.
+
+    It goes on in the conversation it was asked in, if that holds earlier answers and the provider
+    still knows it. Raises as `submit` does, and StateForbids for what has not failed or was
+    retried before.
+    """
+    _check_owner(owner, simulation)
+    if simulation.status != Status.FAILED:
+        raise StateForbids("Only a failed simulation can be retried.")
+    earlier = simulation.conversation.simulations.filter(status=Status.COMPLETED)
+    goes_on = simulation.error_code != CONVERSATION_GONE and earlier.exists()
+    return _accept(
+        owner,
+        simulation.query,
+        idempotency_key,
+        digest(f"retry {simulation.pk}"),
+        conversation=simulation.conversation if goes_on else None,
+        retry_of=simulation,
+        query_truncated=simulation.query_truncated,
+    )
+
+
+def cancel(simulation: Simulation) -> None:
+    """Ends what is waiting at once; what is running is first ended at the provider.
+
+    Raises StateForbids for what is over already.
+    """
+    row = Simulation.objects.filter(pk=simulation.pk)
+    with transaction.atomic():
+        if row.filter(status=Status.PENDING).transition(Status.CANCELLED):
+            # A create call may be under way: its answer is waited for, and then ended.
+            simulation.runs.filter(outcome="").discard(
+                "Cancelled by a user during the call", after=settings.START_LEASE
+            )
+        elif not _request_stop(row):
+            raise StateForbids("The simulation is over: there is nothing to cancel.")
+    simulation.refresh_from_db()
+
+
+def _request_stop(row: Any) -> bool:
+    """Fences off the step under way, so that it can't put off what is due now."""
+    running = row.filter(status=Status.RUNNING)
+    running.filter(stop_reason="").update(
+        stop_reason=StopReason.CANCEL,
+        stop_requested_at=Now(),
+        due_at=Now(),
+        step_number=F("step_number") + 1,
+    )
+    return running.exists()
+
+
+def digest(*parts: str) -> str:
+    """What an idempotency key stands for."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _check_owner(user: User, simulation: Simulation) -> None:
+    if simulation.owner_id != user.pk:
+        raise Forbidden("Only its owner can do this: it counts against the owner's limit.")
+
+
+def _accept(
+    owner: User,
+    query: str,
+    idempotency_key: str,
+    request_digest: str,
+    *,
+    conversation: Conversation | None = None,
+    query_truncated: bool = False,
+    follows: Simulation | None = None,
+    retry_of: Simulation | None = None,
+) -> Simulation:
     assistant = Assistant.objects.current()
     with transaction.atomic():
         # The lock makes count and insert one: concurrent submissions of a user take turns.
         # SQLite has no row locks; there the transaction is IMMEDIATE.
         locked = User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+        if replayed := _find_replay(locked, idempotency_key, request_digest):
+            return replayed
+        _check_followed(follows)
+        _check_retried(retry_of)
+        _check_query(query)
         Quota.of(locked).check()
-        conversation = Conversation.objects.create(owner=owner, protocol=settings.OPENAI_PROTOCOL)
         return Simulation.objects.create(
             owner=owner,
             assistant=assistant,
-            conversation=conversation,
+            conversation=conversation or _open_conversation(owner),
             query=query[: Simulation.QUERY_LIMIT],
-            query_truncated=len(query) > Simulation.QUERY_LIMIT,
+            query_truncated=query_truncated or len(query) > Simulation.QUERY_LIMIT,
+            retry_of=retry_of,
+            idempotency_key=idempotency_key,
+            request_digest=request_digest if idempotency_key else "",
         )
+
+
+def _open_conversation(owner: User) -> Conversation:
+    return Conversation.objects.create(owner=owner, protocol=settings.OPENAI_PROTOCOL)
+
+
+def _find_replay(owner: User, idempotency_key: str, request_digest: str) -> Simulation | None:
+    if not idempotency_key:
+        return None
+    found = owner.simulations.filter(idempotency_key=idempotency_key).first()
+    if found is None:
+        return None
+    if found.request_digest != request_digest:
+        raise IdempotencyKeyReused
+    found.is_replay = True
+    return found
+
+
+def _check_followed(follows: Simulation | None) -> None:
+    if follows and follows.status in {Status.FAILED, Status.CANCELLED}:
+        raise StateForbids("There is no answer to follow up. Retry the question, or ask a new one.")
+
+
+def _check_retried(retry_of: Simulation | None) -> None:
+    retried = Simulation.objects.filter(retry_of=retry_of).first() if retry_of else None
+    if retried:
+        raise StateForbids(
+            "This simulation was retried before.", details={"retried_as": str(retried.pk)}
+        )
+
+
+def _check_query(query: str) -> None:
+    if not settings.OPENAI_CONFIGURED:
+        raise OpenAINotConfigured
+    if len(query) > QueryTooLong.LIMIT:
+        raise QueryTooLong

@@ -1,10 +1,14 @@
+import logging
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
 from django.db import connection
+from kombu.exceptions import OperationalError
 
 from simulations.engine import get_engine
+
+logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 12.0
 
@@ -12,8 +16,12 @@ DRAIN_SECONDS = 12.0
 @shared_task(ignore_result=True)
 def advance_due() -> None:
     """One slice of work; beat sends it twice a second, a slice with work left sends the next."""
-    if get_engine().run_slice():
+    if not get_engine().run_slice():
+        return
+    try:
         advance_due.apply_async(expires=5)
+    except OperationalError as error:
+        logger.warning("The broker is away; beat sends the next slice: %s", error)
 
 
 @worker_shutdown.connect

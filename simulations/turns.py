@@ -2,17 +2,20 @@
 
 import hashlib
 
-from accounts.models import Role
+from django.conf import settings
+
+from accounts.models import Role, User
 from knowledge.context import text_as_sent
 from knowledge.grounding import Source, find_sources
-from simulations.models import Citation, Simulation
+from simulations.models import Citation, Simulation, ToolCall
 from simulations.prompts import compose_prompt
-from simulations.providers.base import Turn
+from simulations.providers.base import ToolOutput, Turn
+from simulations.tools import answer_call, tools_for
 
 
 def ground(simulation: Simulation) -> tuple[str, list[Citation]]:
     """The prompt for a simulation's query, and the citations of the articles in it."""
-    sources = find_sources(simulation.query)
+    sources = find_sources(simulation.query, max_age=settings.CURATION_MAX_AGE)
     prompt = compose_prompt(
         simulation.query, [source.article for source in sources], user_level(simulation)
     )
@@ -22,12 +25,13 @@ def ground(simulation: Simulation) -> tuple[str, list[Citation]]:
     ]
 
 
-def build_turn(simulation: Simulation, known_run_ids: frozenset[str] = frozenset()) -> Turn:
+def build_turn(simulation: Simulation, number: int) -> Turn:
+    """What this round sends: the prompt, or the outputs of the tools called in the one before."""
     assistant = simulation.assistant
     owner = hashlib.sha256(f"sitrep:{simulation.owner_id}".encode()).hexdigest()
     return Turn(
         simulation_id=str(simulation.pk),
-        round=1,
+        round=number,
         prompt=simulation.prompt,
         model=assistant.model_name,
         assistant_id=assistant.remote_assistant_id,
@@ -36,8 +40,22 @@ def build_turn(simulation: Simulation, known_run_ids: frozenset[str] = frozenset
         safety_identifier=owner,
         conversation_id=simulation.conversation.provider_id,
         anchor=simulation.turn_anchor,
-        known_run_ids=known_run_ids,
+        tools=tools_for(simulation.owner),
+        tool_outputs=tool_outputs(simulation, number - 1) if number > 1 else (),
     )
+
+
+def tool_outputs(simulation: Simulation, number: int) -> tuple[ToolOutput, ...]:
+    """The outputs of a round of tool calls; each is made once and then kept."""
+    calls = ToolCall.objects.filter(run__simulation=simulation, round=number)
+    return tuple(ToolOutput(call.call_id, _output_of(call, simulation.owner)) for call in calls)
+
+
+def _output_of(call: ToolCall, owner: User) -> str:
+    if not call.output:
+        call.output = answer_call(owner, call.name, call.arguments)
+        call.save(update_fields=["output"])
+    return call.output
 
 
 def user_level(simulation: Simulation) -> str:
@@ -51,6 +69,7 @@ def build_citation(simulation: Simulation, position: int, source: Source) -> Cit
         simulation=simulation,
         position=position,
         article=article,
+        revision_id=article.revision_id,
         slug=article.slug,
         title=article.title,
         category=article.category,
@@ -58,4 +77,5 @@ def build_citation(simulation: Simulation, position: int, source: Source) -> Cit
         text=text,
         truncated=truncated,
         keywords=list(source.keywords),
+        found_by=source.found_by,
     )

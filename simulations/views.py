@@ -1,29 +1,57 @@
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
+from rest_framework.renderers import JSONRenderer
 
 from accounts.models import Module
-from accounts.permissions import module_required
+from accounts.permissions import View, module_required, says_when_signed_out
 from config.errors import AppError
+from knowledge.preview import preview
 from simulations import services
-from simulations.forms import SubmitForm
-from simulations.models import Simulation
+from simulations.forms import FollowUpForm, SubmitForm
+from simulations.manifest import build_manifest
+from simulations.models import Simulation, Status
 from simulations.quota import Quota
 
 PAGE_SIZE = 25
+# What a line of the conversation shows of a question; the rest stays in the database.
+EXCERPT_LENGTH = 200
+
+
+def reloads_when_signed_out(view: View) -> View:
+    """For fragments: the page's own reload leads to the sign-in page.
+
+    A fragment's redirect would show it inside the page.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.htmx and not request.user.is_authenticated:
+            return HttpResponseClientRefresh()
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 @require_safe
 @module_required(Module.SIMULATIONS)
 def simulation_list(request: HttpRequest) -> HttpResponse:
-    simulations = request.user.simulations.prefetch_related("citations")
-    page = Paginator(simulations, PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"page": page, "quota": Quota.of(request.user)}
+    earlier = Simulation.objects.filter(
+        conversation=OuterRef("conversation"), created_at__lt=OuterRef("created_at")
+    )
+    simulations = request.user.simulations.annotate(is_follow_up=Exists(earlier))
+    page = Paginator(simulations.prefetch_related("citations"), PAGE_SIZE)
+    context = {"page": page.get_page(request.GET.get("page")), "quota": Quota.of(request.user)}
     return render(request, "simulations/list.html", context)
 
 
@@ -31,40 +59,94 @@ def simulation_list(request: HttpRequest) -> HttpResponse:
 @module_required(Module.SIMULATIONS)
 def simulation_new(request: HttpRequest) -> HttpResponse:
     form = SubmitForm(request.POST or None)
+    return _ask(request, form, partial(services.submit, request.user), "simulations/new.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@module_required(Module.SIMULATIONS)
+def simulation_follow_up(request: HttpRequest, pk: str) -> HttpResponse:
+    """The form of the detail page on a page of its own: for errors, and without JavaScript."""
+    simulation = get_object_or_404(request.user.simulations, pk=pk)
+    form = FollowUpForm(request.POST or None)
+    ask = partial(services.follow_up, request.user, simulation)
+    context = {"simulation": simulation, "conversation": _conversation(simulation)}
+    return _ask(request, form, ask, "simulations/follow_up.html", context)
+
+
+@require_POST
+@says_when_signed_out
+@module_required(Module.SIMULATIONS)
+def simulation_sources(request: HttpRequest) -> HttpResponse:
+    """Beside a question that is being written: what it would bring; reading is another module."""
+    query = request.POST.get("query", "").replace("\r\n", "\n").strip()
+    can_read = request.user.has_module(Module.KNOWLEDGE_BASE)
+    context = {"preview": preview(query), "can_read_articles": can_read}
+    return render(request, "knowledge/_preview.html", context)
+
+
+def _ask(
+    request: HttpRequest,
+    form: SubmitForm,
+    ask: Callable[[str], Simulation],
+    template: str,
+    context: dict[str, Any] | None = None,
+) -> HttpResponse:
+    """Shows the form; what was sent leads to the new simulation, or back into the form."""
     status = 200
     if request.method == "POST":
+        status = 400
         if form.is_valid():
             try:
-                simulation = services.submit(request.user, form.cleaned_data["query"])
+                simulation = ask(form.cleaned_data["query"])
             except AppError as error:
                 form.add_error(None, error.message)
                 status = error.status_code
             else:
                 return redirect("simulations:detail", pk=simulation.pk)
-        else:
-            status = 400
-    context = {"form": form, "quota": Quota.of(request.user)}
-    return render(request, "simulations/new.html", context, status=status)
+    context = {"form": form, "quota": Quota.of(request.user)} | (context or {})
+    return render(request, template, context, status=status)
+
+
+@require_POST
+@module_required(Module.SIMULATIONS)
+def simulation_retry(request: HttpRequest, pk: str) -> HttpResponse:
+    simulation = get_object_or_404(request.user.simulations, pk=pk)
+    try:
+        retried_as = services.retry(request.user, simulation).pk
+    except AppError as error:
+        # A second click finds the retry of the first one.
+        retried_as = (error.details or {}).get("retried_as")
+        if not retried_as:
+            messages.error(request, error.message)
+    return redirect("simulations:detail", pk=retried_as or pk)
+
+
+@require_POST
+@reloads_when_signed_out
+@module_required(Module.SIMULATIONS)
+def simulation_cancel(request: HttpRequest, pk: str) -> HttpResponse:
+    simulation = get_object_or_404(Simulation.objects.visible_to(request.user), pk=pk)
+    try:
+        services.cancel(simulation)
+    except services.StateForbids as error:
+        messages.info(request, error.message)
+    if request.htmx:
+        return render(request, "simulations/_status.html", _context(request, pk))
+    return redirect("simulations:detail", pk=pk)
 
 
 @require_safe
 @module_required(Module.SIMULATIONS)
 def simulation_detail(request: HttpRequest, pk: str) -> HttpResponse:
-    return render(request, "simulations/detail.html", _context(request, pk))
+    context = _context(request, pk) | {"form": FollowUpForm(autofocus=False)}
+    return render(request, "simulations/detail.html", context)
 
 
 @require_safe
+@reloads_when_signed_out
+@module_required(Module.SIMULATIONS)
 def simulation_status(request: HttpRequest, pk: str) -> HttpResponse:
     """The part of the detail page that changes; it asks for itself again until terminal."""
-    if request.htmx and not request.user.is_authenticated:
-        # The page's own reload leads to the sign-in page; a fragment's redirect would show it
-        # inside the page.
-        return HttpResponseClientRefresh()
-    return _status_fragment(request, pk)
-
-
-@module_required(Module.SIMULATIONS)
-def _status_fragment(request: HttpRequest, pk: str) -> HttpResponse:
     context = _context(request, pk)
     if request.GET.get("seen") == context["stage"]:
         retry_after = str(context["simulation"].seconds_until_due)
@@ -72,24 +154,79 @@ def _status_fragment(request: HttpRequest, pk: str) -> HttpResponse:
     return render(request, "simulations/_status.html", context)
 
 
+@require_safe
+@module_required(Module.SIMULATIONS)
+def simulation_manifest(request: HttpRequest, pk: str) -> HttpResponse:
+    simulation, manifest = _manifest(request, pk)
+    context = {
+        "simulation": simulation,
+        "manifest": manifest,
+        "is_owner": simulation.owner == request.user,
+        "can_read_articles": request.user.has_module(Module.KNOWLEDGE_BASE),
+    }
+    return render(request, "simulations/manifest.html", context)
+
+
+@require_safe
+@module_required(Module.SIMULATIONS)
+def manifest_download(request: HttpRequest, pk: str) -> HttpResponse:
+    """What the API answers, indented, as a file."""
+    _, manifest = _manifest(request, pk)
+    content = JSONRenderer().render(manifest, "application/json; indent=2")
+    disposition = f'attachment; filename="manifest-{pk}.json"'
+    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-cache"}
+    return HttpResponse(content, content_type="application/json", headers=headers)
+
+
+def _manifest(request: HttpRequest, pk: str) -> tuple[Simulation, dict[str, Any]]:
+    visible = Simulation.objects.visible_to(request.user)
+    related = visible.select_related("owner", "conversation", "retry_of")
+    simulation = get_object_or_404(related, pk=pk)
+    return simulation, build_manifest(simulation, request.user)
+
+
 def _context(request: HttpRequest, pk: str) -> dict[str, Any]:
-    visible = Simulation.objects.visible_to(request.user).select_related("owner")
-    simulation = get_object_or_404(visible.prefetch_related("citations"), pk=pk)
+    visible = Simulation.objects.visible_to(request.user).with_queue_position()
+    related = visible.select_related("owner", "retry_of", "retried_as")
+    simulation = get_object_or_404(related.prefetch_related("citations"), pk=pk)
+    is_owner = simulation.owner == request.user
+    conversation = _conversation(simulation)
+    place = conversation.index(simulation)
     return {
         "simulation": simulation,
-        "stage": _stage(simulation),
+        "earlier": conversation[:place],
+        "later": conversation[place + 1 :],
+        "is_owner": is_owner,
+        "can_follow_up": is_owner and _may_be_answered(simulation),
+        "stage": _stage(simulation, conversation),
         "run_timeout": settings.RUN_TIMEOUT,
         "can_read_articles": request.user.has_module(Module.KNOWLEDGE_BASE),
     }
 
 
-def _stage(simulation: Simulation) -> str:
+def _conversation(simulation: Simulation) -> list[Simulation]:
+    """All questions of its conversation, oldest first: their states and beginnings."""
+    questions = Simulation.objects.filter(conversation=simulation.conversation_id)
+    excerpts = questions.annotate(excerpt=Left(F("query"), EXCERPT_LENGTH))
+    return list(excerpts.only("status", "stop_reason").order_by("created_at", "id"))
+
+
+def _may_be_answered(simulation: Simulation) -> bool:
+    is_lost = simulation.is_stopping or simulation.status in {Status.FAILED, Status.CANCELLED}
+    return not is_lost
+
+
+def _stage(simulation: Simulation, conversation: list[Simulation]) -> str:
     """Changes with whatever the page shows, but for the passing time."""
     seen = [
         simulation.status,
+        str(simulation.queue_position or ""),
         "grounded" if simulation.prompt else "",
         "opened" if simulation.opened_at else "",
         str(simulation.failed_attempts),
+        str(simulation.tool_rounds),
+        "searching" if simulation.awaits_outputs else "",
+        "".join(question.status[:2] + question.stop_reason[:1] for question in conversation),
         simulation.stop_reason,
     ]
     return "-".join(seen)

@@ -5,6 +5,7 @@ whatever can be recognised without trusting a filter or a field is recognised th
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +14,17 @@ import openai
 from simulations.providers.base import (
     OpenedTurn,
     ProviderError,
+    RunReference,
     RunSnapshot,
     RunState,
+    ToolOutput,
+    ToolRequest,
     Turn,
     Usage,
     count,
     identifier,
     storable,
+    tool_request,
 )
 from simulations.providers.client import CREATE_TIMEOUT, call_json, poll_after
 
@@ -30,13 +35,15 @@ STATES = {
     "failed": RunState.FAILED,
     "incomplete": RunState.FAILED,
     "expired": RunState.FAILED,
-    # No tools are offered, so a call for one can't be answered.
-    "requires_action": RunState.FAILED,
+    "requires_action": RunState.CALLS_TOOLS,
 }
 CITATION_MARK = re.compile(r"【\d+:\d+†[^】]+】")
 
 
 class AssistantsProvider:
+    continues_runs = True
+    sends_instructions = False
+
     def __init__(self, client: openai.OpenAI) -> None:
         self.threads = client.beta.threads.with_raw_response
         self.messages = client.beta.threads.messages.with_raw_response
@@ -74,22 +81,38 @@ class AssistantsProvider:
                 return read_run(run)
         return None
 
-    def fetch_run(self, conversation_id: str, run_id: str) -> RunSnapshot:
-        body, headers = call_json(self.runs.retrieve, run_id, thread_id=conversation_id)
-        run = read_run(body, poll_after(headers))
-        if run.state is not RunState.COMPLETED:
-            return run
-        text, refusal = self._answer(conversation_id, run_id)
-        return replace(run, text=text, refusal=refusal)
+    def fetch_run(self, run: RunReference) -> RunSnapshot:
+        body, headers = call_json(self.runs.retrieve, run.run_id, thread_id=run.conversation_id)
+        found = read_run(body, poll_after(headers))
+        if found.state is not RunState.COMPLETED:
+            return found
+        text, refusal = self._answer(run)
+        return replace(found, text=text, refusal=refusal)
 
-    def cancel_run(self, conversation_id: str, run_id: str) -> RunSnapshot:
+    def send_outputs(self, run: RunReference, outputs: Sequence[ToolOutput]) -> RunSnapshot:
+        sent = [{"tool_call_id": output.call_id, "output": output.output} for output in outputs]
         try:
-            call_json(self.runs.cancel, run_id, thread_id=conversation_id)
+            body, _ = call_json(
+                self.runs.submit_tool_outputs,
+                run.run_id,
+                thread_id=run.conversation_id,
+                tool_outputs=sent,
+                timeout=CREATE_TIMEOUT,
+            )
+        except ProviderError as error:
+            if error.status not in {400, 409}:
+                raise
+            return self.fetch_run(run)
+        return read_run(body)
+
+    def cancel_run(self, run: RunReference) -> RunSnapshot:
+        try:
+            call_json(self.runs.cancel, run.run_id, thread_id=run.conversation_id)
         except ProviderError as error:
             if error.status not in {400, 409}:
                 raise
         # Whatever the answer to the cancel was, the run itself says how it stands.
-        return self.fetch_run(conversation_id, run_id)
+        return self.fetch_run(run)
 
     def _post_message(self, thread_id: str, turn: Turn) -> str:
         body, _ = call_json(
@@ -103,23 +126,28 @@ class AssistantsProvider:
         return identifier(body)
 
     def _find_message(self, thread_id: str, turn: Turn) -> str:
-        for message in self._list_messages(thread_id):
+        for message in self._list_messages(thread_id, order="desc"):
             if (message.get("metadata") or {}).get("simulation") == turn.simulation_id:
                 return identifier(message)
         return ""
 
-    def _answer(self, thread_id: str, run_id: str) -> tuple[str, str]:
-        """Text and refusal of the newest message of the assistant's that this run wrote.
+    def _answer(self, run: RunReference) -> tuple[str, str]:
+        """Text and refusal of the newest message that this run wrote.
 
-        Filtered here: some servers ignore `run_id`, and the newest message may be the user's.
+        Filtered here: some servers ignore `run_id` and `after`, or leave a message's run out.
         """
-        for message in self._list_messages(thread_id):
-            if message.get("role") == "assistant" and message.get("run_id") in (run_id, None):
+        after = {"after": run.anchor} if run.anchor else {}
+        messages = self._list_messages(run.conversation_id, order="asc", **after)
+        ids = [message.get("id") for message in messages]
+        if run.anchor in ids:
+            messages = messages[ids.index(run.anchor) + 1 :]
+        for message in reversed(messages):
+            if message.get("role") == "assistant" and message.get("run_id") in (run.run_id, None):
                 return read_message(message)
         return "", ""
 
-    def _list_messages(self, thread_id: str) -> list[dict[str, Any]]:
-        body, _ = call_json(self.messages.list, thread_id, order="desc", limit=20)
+    def _list_messages(self, thread_id: str, **options: Any) -> list[dict[str, Any]]:
+        body, _ = call_json(self.messages.list, thread_id, limit=100, **options)
         return body.get("data") or []
 
 
@@ -130,6 +158,7 @@ def read_run(body: dict[str, Any], wait: float | None = None) -> RunSnapshot:
         id=identifier(body),
         status=status,
         state=STATES.get(status, RunState.ACTIVE),
+        tool_calls=read_calls(body) if status == "requires_action" else (),
         reason=_reason(body),
         usage=Usage(
             input_tokens=count(usage.get("prompt_tokens")),
@@ -137,6 +166,19 @@ def read_run(body: dict[str, Any], wait: float | None = None) -> RunSnapshot:
             total_tokens=count(usage.get("total_tokens")),
         ),
         poll_after=wait,
+    )
+
+
+def read_calls(body: dict[str, Any]) -> tuple[ToolRequest, ...]:
+    """Raises ValueError where there is none: the run could never go on."""
+    action = (body.get("required_action") or {}).get("submit_tool_outputs") or {}
+    calls = action.get("tool_calls") or []
+    if not calls:
+        raise ValueError("the run asks for tool outputs and names no call")
+    functions = [(call.get("id"), call.get("function") or {}) for call in calls]
+    return tuple(
+        tool_request(call_id, function.get("name"), function.get("arguments"))
+        for call_id, function in functions
     )
 
 

@@ -3,9 +3,10 @@
 Every call is synchronous, makes no retries of its own and never touches the ORM.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class RunState(StrEnum):
@@ -13,6 +14,7 @@ class RunState(StrEnum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     FAILED = "failed"
+    CALLS_TOOLS = "calls_tools"
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,36 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class ToolRequest:
+    """A tool that the assistant wants called; `arguments` is what it wrote, JSON at best."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class ToolOutput:
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True)
+class RunReference:
+    """A run, and where its answer will be: in this conversation, after `anchor`."""
+
+    conversation_id: str
+    run_id: str
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
 class Turn:
     """One question in a conversation, as it is to be sent.
 
-    `anchor`: the conversation's last item or message before the answer. `known_run_ids`: runs that
-    a search for this turn's run is to pass over.
+    `round`: 1, or more where `tool_outputs` are sent in answer to the round before. `anchor`: the
+    conversation's last item or message before the answer. `known_run_ids`: runs that a search for
+    this round's run is to pass over; `hinted_run_ids`: runs that may be it.
     """
 
     simulation_id: str
@@ -42,7 +69,10 @@ class Turn:
     safety_identifier: str
     conversation_id: str = ""
     anchor: str = ""
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_outputs: tuple[ToolOutput, ...] = ()
     known_run_ids: frozenset[str] = frozenset()
+    hinted_run_ids: tuple[str, ...] = ()
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -72,6 +102,7 @@ class RunSnapshot:
     text: str = ""
     refusal: str = ""
     reason: str = ""
+    tool_calls: tuple[ToolRequest, ...] = ()
     usage: Usage = field(default_factory=Usage)
     poll_after: float | None = None
 
@@ -108,8 +139,16 @@ class ProviderError(Exception):
 
 
 class Provider(Protocol):
+    continues_runs: ClassVar[bool]
+    """Whether tool outputs go into the run that asked for them, or start one of their own."""
+    sends_instructions: ClassVar[bool]
+    """Whether a run names its model and instructions, or a remote assistant that has its own."""
+
     def open_turn(self, turn: Turn) -> OpenedTurn:
-        """Prepares the conversation; costs nothing, so it may be done again after a failure."""
+        """Prepares the conversation; costs nothing, so it may be done again after a failure.
+
+        What an earlier turn left unanswered in it, and would keep it from going on, is answered.
+        """
 
     def start_run(self, turn: Turn) -> RunSnapshot:
         """The call that costs money. Never repeated blindly."""
@@ -117,11 +156,18 @@ class Provider(Protocol):
     def find_run(self, turn: Turn) -> RunSnapshot | None:
         """The run of a `start_run` whose answer went missing, if it left a trace."""
 
-    def fetch_run(self, conversation_id: str, run_id: str) -> RunSnapshot:
+    def fetch_run(self, run: RunReference) -> RunSnapshot:
         """The run as it is now, with the answer's text once it is completed."""
 
-    def cancel_run(self, conversation_id: str, run_id: str) -> RunSnapshot:
+    def cancel_run(self, run: RunReference) -> RunSnapshot:
         """Asks for the end of a run and says how it then stands; it may have completed."""
+
+
+class ContinuingProvider(Provider, Protocol):
+    """One whose tool outputs go into the run that asked for them: `continues_runs`."""
+
+    def send_outputs(self, run: RunReference, outputs: Sequence[ToolOutput]) -> RunSnapshot:
+        """Gives a run what it waits for; it may have it already."""
 
 
 LARGEST_COUNT = 2**31 - 1
@@ -146,3 +192,11 @@ def identifier(body: dict[str, Any]) -> str:
     if not 0 < len(value) <= LONGEST_ID:
         raise ValueError("an id is missing or too long")
     return value
+
+
+def tool_request(call_id: Any, name: Any, arguments: Any) -> ToolRequest:
+    """Raises ValueError for a call that could not be answered."""
+    usable = isinstance(call_id, str) and 0 < len(call_id) <= LONGEST_ID
+    if not usable or storable(call_id) != call_id:
+        raise ValueError("a tool call's id is missing or too long")
+    return ToolRequest(call_id, storable(str(name or ""))[:128], storable(str(arguments or "")))

@@ -1,21 +1,25 @@
 import logging
 import random
-import time
 from abc import ABC, abstractmethod
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F
 from django.db.models.functions import Now
 
-from simulations.models import Simulation, SimulationQuerySet
-from simulations.outcomes import describe_refusal, fail_simulation
-from simulations.providers.base import Provider, ProviderError
+from simulations.failures import describe_refusal
+from simulations.models import Run, Simulation, SimulationQuerySet
+from simulations.outcomes import fail_simulation
+from simulations.pacing import Pacing
+from simulations.prepared import PreparedUpdate, Update
+from simulations.providers.base import Provider, ProviderError, RunReference
 
 logger = logging.getLogger(__name__)
 
 BUSY_WAIT = timedelta(seconds=1.2)
 MAX_BACKOFF = 30.0
+INTERNAL_FAULT = "Its simulation could not be worked on"
 
 
 class Step(ABC):
@@ -28,10 +32,14 @@ class Step(ABC):
     # Seconds: the longest that a provider's Retry-After is waited for.
     longest_wait = MAX_BACKOFF
 
-    def __init__(self, simulation: Simulation, poll_interval: float) -> None:
+    def __init__(self, simulation: Simulation, pacing: Pacing) -> None:
         self.simulation = simulation
-        self.poll_interval = poll_interval
-        self.prepared_at = time.monotonic()
+        self.pacing = pacing
+
+    @property
+    def key(self) -> UUID:
+        """Of the row that was claimed: two steps of one row are not under way at a time."""
+        return self.simulation.pk
 
     def prepare(self) -> bool:
         """Saves what must be known before the call; False: the call is not to be sent."""
@@ -60,14 +68,18 @@ class Step(ABC):
     def reschedule(self, delay: timedelta, **fields: Any) -> None:
         self.fenced().update(due_at=Now() + delay, **fields)
 
+    def give_back(self) -> None:
+        """Its call is not to be made here and now: somebody else may take it at once."""
+        give_back(self.simulation.pk, self.simulation.step_number)
+
     def retry(self, error: ProviderError, at_least: timedelta = timedelta(0)) -> None:
-        delay = max(at_least, self.retry_delay(error))
+        delay = max(at_least, self.retry_delay(error, self.simulation.failed_attempts))
         logger.warning("Simulation %s: %s, again in %s", self.simulation.pk, error.code, delay)
         self.reschedule(delay, failed_attempts=F("failed_attempts") + 1)
 
-    def retry_delay(self, error: ProviderError) -> timedelta:
+    def retry_delay(self, error: ProviderError, failed_attempts: int) -> timedelta:
         """What the provider asks for, else 1 s doubled per attempt up to 30 s, jittered."""
-        backoff = min(MAX_BACKOFF, 2.0 ** min(self.simulation.failed_attempts, 10))
+        backoff = min(MAX_BACKOFF, 2.0 ** min(failed_attempts, 10))
         jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
         named = min(error.retry_after or 0.0, self.longest_wait)
         return timedelta(seconds=max(named, jittered))
@@ -75,10 +87,36 @@ class Step(ABC):
     def give_up(self, error: ProviderError) -> None:
         fail_simulation(self.fenced(), **describe_refusal(error))
 
-    def before_the_call(self, age: timedelta) -> Any:
-        """The moment, on the database's clock, `age` before this step's call was made.
+    def fail_internally(self) -> None:
+        """Nothing can be done with this row, and it must not keep the others from theirs."""
+        failed = fail_simulation(
+            Simulation.objects.filter(pk=self.simulation.pk),
+            code="internal_error",
+            message="Something went wrong inside Sitrep. An administrator can find it in the log "
+            "under this simulation's id.",
+            status=500,
+        )
+        if failed:
+            Run.objects.filter(simulation=self.simulation.pk).discard(INTERNAL_FAULT)
+
+    def age_at_claim(self, moment: datetime) -> timedelta:
+        """How long ago `moment` was when this step was claimed, on the database's clock.
 
         What is judged by age is judged on a call made after it: workers that were down for a
         while must not fail what finished meanwhile.
         """
-        return Now() - (age + timedelta(seconds=time.monotonic() - self.prepared_at))
+        return self.simulation.claimed_at - moment
+
+    def reference(self) -> RunReference:
+        simulation = self.simulation
+        return RunReference(
+            conversation_id=simulation.conversation.provider_id,
+            run_id=simulation.run.provider_id,
+            anchor=simulation.turn_anchor,
+        )
+
+
+@PreparedUpdate
+def give_back(pk: UUID, step_number: int) -> Update:
+    row = Simulation.objects.active().filter(pk=pk, step_number=step_number)
+    return Update(row, {"due_at": Now()})

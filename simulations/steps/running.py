@@ -1,97 +1,174 @@
 """From a run that is going on to its end."""
 
-import logging
 from datetime import timedelta
 
 from django.conf import settings
 from django.db.models.functions import Now
 
-from simulations.models import Simulation, StopReason
-from simulations.outcomes import MAX_POLL_WAIT, settle, settle_stopped
-from simulations.providers.base import Provider, ProviderError, RunSnapshot, RunState
+from simulations.failures import describe_refusal
+from simulations.models import Run, Simulation, SimulationQuerySet, Status, StopReason
+from simulations.outcomes import (
+    MAX_POLL_WAIT,
+    fail_simulation,
+    settle,
+    settle_stopped,
+)
+from simulations.providers.base import (
+    ContinuingProvider,
+    Provider,
+    ProviderError,
+    RunReference,
+    RunSnapshot,
+    RunState,
+)
 from simulations.steps.base import BUSY_WAIT, Step
-
-logger = logging.getLogger(__name__)
+from simulations.turns import tool_outputs
 
 STOP_PATIENCE = timedelta(seconds=15)
+# Keys are exchanged now and then: a run that is paid for outlives so many refusals.
+REFUSALS_OUTLIVED = 3
+NOT_ENDED = "Could not be ended in time"
 
 
-class FetchRun(Step):
-    """Asks how the run stands."""
+class RunningStep(Step):
+    run: RunReference
 
     def prepare(self) -> bool:
-        self.run_id = self.simulation.run.provider_id
-        self.conversation_id = self.simulation.conversation.provider_id
+        self.run = self.reference()
         return True
 
+    @property
+    def interval(self) -> float:
+        return self.pacing.interval_of(self.simulation.conversation.protocol)
+
+    def row(self) -> SimulationQuerySet:
+        """The row, as long as this run is the one that counts; not fenced."""
+        return Simulation.objects.filter(
+            pk=self.simulation.pk, status=Status.RUNNING, run=self.simulation.run_id
+        )
+
+    def fail(self, error: ProviderError) -> None:
+        """The run is paid for: it is asked for as long as there is hope."""
+        is_refused = error.status in {401, 403}
+        if error.status == 404:
+            self.give_up(error)
+        elif is_refused and self.simulation.failed_attempts >= REFUSALS_OUTLIVED:
+            if fail_simulation(self.row(), **describe_refusal(error)):
+                self.abandon()
+        elif not self.stop_after(settings.RUN_TIMEOUT + settings.START_TIMEOUT):
+            self.retry(error)
+
+    def stop_after(self, limit: timedelta) -> bool:
+        if self.age_at_claim(self.simulation.round_started_at) < limit:
+            return False
+        return self.stop_late_run()
+
+    def give_up(self, error: ProviderError) -> None:
+        gone = RunSnapshot(
+            self.run.run_id, "lost", RunState.FAILED, reason="unknown to the provider"
+        )
+        settle(self.simulation, self.simulation.run, gone)
+
+    def stop_late_run(self) -> bool:
+        """Unless it went on to another round since, or is being stopped already."""
+        this_round = self.row().filter(
+            stop_reason="",
+            tool_rounds=self.simulation.tool_rounds,
+            awaits_outputs=self.simulation.awaits_outputs,
+        )
+        stopped = this_round.update(
+            due_at=Now(), stop_reason=StopReason.TIMEOUT, stop_requested_at=Now()
+        )
+        return stopped == 1
+
+    def abandon(self) -> None:
+        """The simulation is over; its run may not be."""
+        Run.objects.filter(pk=self.simulation.run_id).discard(NOT_ENDED)
+
+
+class FetchRun(RunningStep):
+    """Asks how the run stands.
+
+    The claim has set the time of the next poll: a run that simply goes on needs no write.
+    """
+
     def call(self, provider: Provider) -> RunSnapshot:
-        return provider.fetch_run(self.conversation_id, self.run_id)
+        return provider.fetch_run(self.run)
 
     def apply(self, result: RunSnapshot) -> Step | None:
         if result.state is not RunState.ACTIVE:
+            self._learn()
             settle(self.simulation, self.simulation.run, result)
-        elif not self._stop_after(settings.RUN_TIMEOUT):
-            wait = min(result.poll_after or self.poll_interval, MAX_POLL_WAIT)
+        elif not self.stop_after(settings.RUN_TIMEOUT) and self._is_unexpected(result):
+            wait = min(result.poll_after or self.interval, MAX_POLL_WAIT)
             self.reschedule(timedelta(seconds=wait), failed_attempts=0)
         return None
 
-    def fail(self, error: ProviderError) -> None:
-        """The run is paid for: whatever the failure, it is asked for as long as there is hope."""
-        if error.status == 404:
-            self.give_up(error)
-        elif not self._stop_after(settings.RUN_TIMEOUT + settings.START_TIMEOUT):
-            self.retry(error)
+    def _is_unexpected(self, result: RunSnapshot) -> bool:
+        return bool(result.poll_after or self.simulation.failed_attempts)
 
-    def _stop_after(self, limit: timedelta) -> bool:
-        late = self.fenced().filter(started_at__lt=self.before_the_call(limit))
-        stopped = late.update(due_at=Now(), stop_reason=StopReason.TIMEOUT, stop_requested_at=Now())
-        return stopped == 1
-
-    def give_up(self, error: ProviderError) -> None:
-        gone = RunSnapshot(self.run_id, "lost", RunState.FAILED, reason="unknown to the provider")
-        settle(self.simulation, self.simulation.run, gone)
+    def _learn(self) -> None:
+        """The row as it was claimed says when it was polled before: an interval earlier."""
+        waited = self.simulation.due_at - self.simulation.round_started_at
+        seconds = waited.total_seconds() - self.interval
+        self.pacing.learn(self.simulation.assistant_id, seconds)
 
 
-class StopRun(FetchRun):
+class StopRun(RunningStep):
     """Asks for the run's end upstream; an answer that came first is kept."""
 
+    def prepare(self) -> bool:
+        if self.simulation.run.finished_at:
+            # Stopped between a tool call and its output: there is no run to end.
+            settle_stopped(self.simulation)
+            return False
+        return super().prepare()
+
     def call(self, provider: Provider) -> RunSnapshot:
-        return provider.cancel_run(self.conversation_id, self.run_id)
+        return provider.cancel_run(self.run)
 
     def apply(self, result: RunSnapshot) -> Step | None:
+        is_over = result.state not in {RunState.ACTIVE, RunState.CALLS_TOOLS}
         if result.state is RunState.COMPLETED:
             settle(self.simulation, self.simulation.run, result)
-        elif result.state is RunState.ACTIVE and not self._is_out_of_patience():
-            self.reschedule(BUSY_WAIT)
-        else:
+        elif is_over or result.status == "completed":
             settle_stopped(self.simulation, result.usage)
+        elif not self._lose_patience():
+            self.reschedule(BUSY_WAIT)
         return None
 
     def fail(self, error: ProviderError) -> None:
-        if error.status == 404 or self._is_out_of_patience():
+        if error.status == 404:
             settle_stopped(self.simulation)
-        else:
+        elif not self._lose_patience():
             self.retry(error)
 
-    def _is_out_of_patience(self) -> bool:
-        limit = self.before_the_call(STOP_PATIENCE)
-        return self.fenced().filter(stop_requested_at__lt=limit).exists()
+    def _lose_patience(self) -> bool:
+        """The user waits no longer; the run is still to be ended."""
+        if self.age_at_claim(self.simulation.stop_requested_at) < STOP_PATIENCE:
+            return False
+        self.abandon()
+        settle_stopped(self.simulation)
+        return True
 
 
-class DiscardRun(Step):
-    """Ends a run that was accepted although nobody wants it any more."""
+class SendOutputs(RunningStep):
+    """Answers the tool calls of a run that waits for their outputs."""
 
-    def __init__(self, simulation: Simulation, poll_interval: float, provider_id: str) -> None:
-        super().__init__(simulation, poll_interval)
-        self.provider_id = provider_id
-        self.conversation_id = simulation.conversation.provider_id
+    def prepare(self) -> bool:
+        self.outputs = tool_outputs(self.simulation, self.simulation.tool_rounds)
+        return super().prepare()
 
-    def call(self, provider: Provider) -> RunSnapshot:
-        return provider.cancel_run(self.conversation_id, self.provider_id)
+    def call(self, provider: ContinuingProvider) -> RunSnapshot:
+        return provider.send_outputs(self.run, self.outputs)
 
     def apply(self, result: RunSnapshot) -> Step | None:
-        logger.warning("Run %s was not wanted any more: %s", self.provider_id, result.status)
+        wait = self.interval if result.state is RunState.ACTIVE else 0.0
+        this_round = self.row().filter(tool_rounds=self.simulation.tool_rounds)
+        this_round.filter(awaits_outputs=True, stop_reason="").update(
+            awaits_outputs=False,
+            round_started_at=Now(),
+            due_at=Now() + timedelta(seconds=wait),
+            failed_attempts=0,
+        )
         return None
-
-    def fail(self, error: ProviderError) -> None:
-        logger.warning("Run %s could not be cancelled: %s", self.provider_id, error.code)

@@ -39,6 +39,7 @@ def test_a_finished_simulation_shows_answer_citations_and_tokens(analyst: User) 
             "slug": "alpha-001",
             "title": "Alpha",
             "category": "C",
+            "found_by": "keyword",
             "keywords": ["gate"],
             "truncated": False,
         }

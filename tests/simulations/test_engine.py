@@ -10,8 +10,18 @@ from accounts.models import User
 from knowledge.context import build_kb_context
 from knowledge.models import Article
 from simulations import services
-from simulations.engine import Engine, claim, poll_interval
-from simulations.models import Run, Simulation, Status
+from simulations.admission import admit
+from simulations.claims import claim
+from simulations.engine import Engine
+from simulations.models import Assistant, Run, Simulation, Status
+from simulations.pacing import (
+    ENOUGH_RUNS,
+    LONGEST_QUIET,
+    MIN_INTERVAL,
+    REMEMBERED_RUNS,
+    Pacing,
+    poll_interval,
+)
 from tests.conftest import Drive, make_due
 from tests.emulator.process import EmulatorProcess
 
@@ -92,23 +102,82 @@ def test_independent_servers_are_understood(
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code"),
+    ("outcome", "code", "words"),
     [
-        ("failed", "run_failed"),
-        ("incomplete", "run_incomplete"),
-        ("refusal", "refused"),
-        ("empty", "empty_answer"),
+        ("failed", "run_failed", "Assistant run failed with status: failed"),
+        ("incomplete", "run_incomplete", "Ask a narrower question"),
+        ("refusal", "refused", "declined to answer: I'm sorry"),
+        ("empty", "empty_answer", "Rephrase the query"),
     ],
 )
-def test_a_run_that_ends_badly_fails_with_a_reason(
-    emulator: EmulatorProcess, drive: Drive, analyst: User, outcome: str, code: str
+def test_a_run_that_ends_badly_fails_with_a_reason_and_advice(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, outcome: str, code: str, words: str
 ) -> None:
     emulator.control(next_outcome=outcome)
     simulation = drive(services.submit(analyst, QUERY))
     assert (simulation.status, simulation.error_code) == (Status.FAILED, code)
     assert simulation.error_status == 502
-    assert simulation.error_message
+    assert words in simulation.error_message
     assert simulation.answer == ""
+    assert simulation.runs.get().finished_at
+
+
+def test_users_see_a_reason_in_one_word_and_administrators_any(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str
+) -> None:
+    emulator.control(next_outcome="failed")
+    failed = drive(services.submit(analyst, QUERY))
+    assert "had an error processing" in failed.error_detail
+    assert failed.error_detail not in failed.error_message
+    emulator.control(next_outcome="incomplete")
+    incomplete = drive(services.submit(analyst, QUERY))
+    word = incomplete.error_detail
+    assert word.startswith("max_")
+    assert f"status: incomplete ({word})." in incomplete.error_message
+
+
+def test_an_expired_run_fails_with_advice(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str
+) -> None:
+    """A response has no such status: it fails instead."""
+    emulator.control(next_outcome="expired")
+    simulation = drive(services.submit(analyst, QUERY))
+    expected = {
+        "assistants": ("run_expired", "Retry it later"),
+        "responses": ("run_failed", "Retry it"),
+    }
+    code, words = expected[protocol]
+    assert (simulation.error_code, simulation.error_status) == (code, 502)
+    assert words in simulation.error_message
+
+
+@pytest.mark.parametrize("outcome", ["stuck", "strange"])
+def test_a_run_that_never_ends_is_ended_when_its_time_is_over(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, outcome: str
+) -> None:
+    """`strange`: a status that nobody has seen before."""
+    emulator.control(latency=0, next_outcome=outcome)
+    simulation = start(engine, services.submit(analyst, QUERY))
+    for _ in range(3):
+        make_due(engine)
+        engine.run_slice(0.05)
+    simulation.refresh_from_db()
+    assert simulation.status == Status.RUNNING
+    long_ago = timezone.now() - timedelta(seconds=91)
+    Simulation.objects.filter(pk=simulation.pk).update(round_started_at=long_ago)
+    drive(simulation)
+    assert (simulation.error_code, simulation.error_status) == ("run_timeout", 504)
+    assert "no answer within 90 s" in simulation.error_message
+    assert [run["cancelled_by_request"] for run in emulator.ledger()["runs"]] == [True]
+
+
+def test_what_no_database_can_hold_is_replaced(
+    emulator: EmulatorProcess, drive: Drive, analyst: User
+) -> None:
+    emulator.control(next_outcome="unclean")
+    simulation = drive(services.submit(analyst, QUERY))
+    assert simulation.status == Status.COMPLETED
+    assert simulation.raw_answer.endswith("\ufffd\ufffd")
 
 
 @pytest.mark.parametrize("operation", ["open_conversation", "start_run", "fetch_run"])
@@ -214,7 +283,7 @@ def test_a_run_that_finished_while_no_worker_ran_is_kept(
 ) -> None:
     simulation = start(engine, services.submit(analyst, QUERY))
     long_ago = timezone.now() - timedelta(minutes=5)
-    Simulation.objects.filter(pk=simulation.pk).update(started_at=long_ago)
+    Simulation.objects.filter(pk=simulation.pk).update(round_started_at=long_ago)
     emulator.release()
     assert drive(simulation).status == Status.COMPLETED
 
@@ -273,18 +342,96 @@ def test_an_idle_tick_costs_one_query_and_opens_no_transaction(
 
 
 def test_a_claimed_row_is_not_claimed_again(analyst: User) -> None:
-    services.submit(analyst, QUERY)
-    [claimed] = claim(10)
-    assert claimed.step_number == 1
-    assert claimed.due_at > timezone.now() + timedelta(seconds=10)
-    assert claim(10) == []
+    simulation = services.submit(analyst, QUERY)
+    admit()
+    [claimed] = claim(10, Pacing())
+    simulation.refresh_from_db()
+    assert claimed.step_number == simulation.step_number == 1
+    assert simulation.due_at > timezone.now() + timedelta(seconds=10)
+    assert claim(10, Pacing()) == []
+
+
+# --- Pacing -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("in_flight", "seconds"), [(0, 1.2), (18, 1.2), (30, 2.0), (75, 5.0), (10_000, 5.0)]
+    ("in_flight", "seconds"), [(0, 1.2), (72, 1.2), (120, 2.0), (162, 2.7), (10_000, 2.7)]
 )
-def test_the_poll_interval_grows_with_the_load(in_flight: int, seconds: float) -> None:
+def test_the_poll_interval_grows_with_the_load(
+    in_flight: int, seconds: float, settings: Settings
+) -> None:
+    settings.POLLS_PER_SECOND = 60
     assert poll_interval(in_flight) == pytest.approx(seconds)
+
+
+def test_the_load_is_what_will_soon_be_polled(
+    emulator: EmulatorProcess, engine: Engine, analyst: User, settings: Settings
+) -> None:
+    settings.POLLS_PER_SECOND = 0.5
+    assert Pacing().interval == MIN_INTERVAL
+    emulator.control(latency=600)
+    simulation = start(engine, services.submit(analyst, QUERY))
+    assert Pacing().interval == pytest.approx(2.0)
+    quiet = timezone.now() + timedelta(seconds=20)
+    Simulation.objects.filter(pk=simulation.pk).update(due_at=quiet)
+    assert Pacing().interval == MIN_INTERVAL
+
+
+def test_the_load_is_counted_once_a_second(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    pacing = Pacing()
+    with django_assert_num_queries(1):
+        assert pacing.interval == pacing.interval == MIN_INTERVAL
+
+
+def test_a_run_is_first_looked_at_when_the_quickest_ones_end() -> None:
+    pacing = Pacing()
+    for seconds in range(10, 10 + ENOUGH_RUNS - 1):
+        pacing.learn(1, seconds)
+    assert pacing.first_look(1, "responses") == MIN_INTERVAL
+    pacing.learn(1, 9)
+    assert pacing.first_look(1, "responses") == 10  # one run in twenty ended before
+    assert pacing.first_look(2, "responses") == MIN_INTERVAL
+
+
+def test_the_quiet_time_grows_shrinks_and_has_a_limit() -> None:
+    pacing = Pacing()
+    for seconds, expected in [(8, 8), (20, 20), (500, LONGEST_QUIET), (3, 3), (0, MIN_INTERVAL)]:
+        for _ in range(REMEMBERED_RUNS):
+            pacing.learn(1, seconds)
+        assert pacing.first_look(1, "responses") == expected
+
+
+def test_runs_teach_how_long_they_take(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User
+) -> None:
+    assistant = Assistant.objects.current().pk
+    for _ in range(ENOUGH_RUNS):
+        engine.pacing.learn(assistant, 7)
+    simulations = [start(engine, services.submit(analyst, QUERY)) for _ in range(2)]
+    for simulation in simulations:
+        wait = simulation.due_at - simulation.round_started_at
+        assert wait.total_seconds() == pytest.approx(7, abs=0.1)
+    emulator.release()
+    for simulation in simulations:
+        drive(simulation)
+    assert engine.pacing.first_look(assistant, "responses") == MIN_INTERVAL
+
+
+@pytest.mark.parametrize(("asked_ms", "seconds"), [(300, 0.3), (9_000, 9.0), (600_000, 30.0)])
+def test_a_provider_that_names_the_next_poll_is_heeded(
+    emulator: EmulatorProcess, engine: Engine, analyst: User, asked_ms: int, seconds: float
+) -> None:
+    emulator.control(latency=600, poll_after_ms=asked_ms)
+    simulation = start(engine, services.submit(analyst, QUERY))
+    make_due(engine)
+    asked_at = timezone.now()
+    engine.run_slice(0.05)
+    engine.drain(5)
+    simulation.refresh_from_db()
+    wait = (simulation.due_at - asked_at).total_seconds()
+    assert seconds <= wait <= seconds + 1
 
 
 def start(engine: Engine, simulation: Simulation) -> Simulation:

@@ -4,24 +4,45 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Module, User
 from simulations import services
-from simulations.models import Simulation, Status
+from simulations.models import Simulation, Status, StopReason
 
 pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true"}
 
 
+def sign_in(user: User, **options: object) -> Client:
+    client = Client(**options)
+    client.force_login(user)
+    return client
+
+
 @pytest.fixture
 def page(analyst: User) -> Client:
-    client = Client()
-    client.force_login(analyst)
-    return client
+    return sign_in(analyst)
+
+
+@pytest.fixture
+def waiting(analyst: User) -> Simulation:
+    return services.submit(analyst, "Who opens the barrier?")
+
+
+@pytest.fixture
+def running(waiting: Simulation) -> Simulation:
+    return change(waiting, **started(waiting))
+
+
+@pytest.fixture
+def failed(analyst: User) -> Simulation:
+    simulation = services.submit(analyst, "Who locks the door?")
+    return end(simulation, Status.FAILED, error_message="Alas.")
 
 
 @pytest.fixture
@@ -35,11 +56,8 @@ def answered(analyst: User) -> Simulation:
         text="The text that was sent.",
         keywords=["gate"],
     )
-    Simulation.objects.filter(pk=simulation.pk).transition(
-        Status.COMPLETED, answer="**The guard** does.<script>x</script>", tokens_used=1234
-    )
-    simulation.refresh_from_db()
-    return simulation
+    answer = "**The guard** does.<script>x</script>"
+    return end(simulation, Status.COMPLETED, answer=answer, tokens_used=1234)
 
 
 def url(simulation: Simulation, name: str = "detail") -> str:
@@ -48,6 +66,24 @@ def url(simulation: Simulation, name: str = "detail") -> str:
 
 def text_of(response: object) -> str:
     return response.content.decode()
+
+
+def started(simulation: Simulation) -> dict[str, object]:
+    run = simulation.runs.create(provider_id="run_1", accepted_at=Now())
+    times = dict.fromkeys(["admitted_at", "due_at", "started_at", "round_started_at"], Now())
+    return times | {"status": Status.RUNNING, "run": run}
+
+
+def change(simulation: Simulation, **fields: object) -> Simulation:
+    Simulation.objects.filter(pk=simulation.pk).update(**fields)
+    simulation.refresh_from_db()
+    return simulation
+
+
+def end(simulation: Simulation, status: Status, **fields: object) -> Simulation:
+    assert Simulation.objects.filter(pk=simulation.pk).transition(status, **fields)
+    simulation.refresh_from_db()
+    return simulation
 
 
 def test_submitting_leads_to_the_page_that_watches(page: Client) -> None:
@@ -189,3 +225,294 @@ def test_a_failure_shows_a_page_without_its_message(
     assert response.status_code == 500
     assert "An unexpected error occurred" in text_of(response)
     assert "ZeroDivisionError" not in text_of(response)
+
+
+# --- Cancel -----------------------------------------------------------------------------------
+
+
+def test_what_waits_is_cancelled_at_once(page: Client, waiting: Simulation) -> None:
+    response = page.post(url(waiting, "cancel"))
+    assert (response.status_code, response.headers["Location"]) == (302, url(waiting))
+    shown = text_of(page.get(url(waiting)))
+    assert "This simulation was cancelled" in shown
+    assert "Ask again" in shown
+    assert "Retry" not in shown
+    assert 'id="follow-up"' not in shown
+
+
+def test_a_run_that_is_being_ended_says_so_until_it_is_true(
+    page: Client, running: Simulation
+) -> None:
+    assert url(running, "cancel") in text_of(page.get(url(running)))
+    fragment = text_of(page.post(url(running, "cancel"), headers=HTMX))
+    assert "<html" not in fragment
+    for shown in (fragment, text_of(page.get(url(running)))):
+        assert "Stopping…" in shown
+        assert url(running, "cancel") not in shown
+        assert f'hx-get="{url(running, "status")}' in shown
+        assert 'id="follow-up"' not in shown
+    end(running, Status.CANCELLED)
+    shown = text_of(page.get(url(running)))
+    assert "Stopping" not in shown
+    assert "This simulation was cancelled" in shown
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_cancelling_what_is_over_shows_what_it_is(
+    page: Client, answered: Simulation, htmx: bool
+) -> None:
+    assert url(answered, "cancel") not in text_of(page.get(url(answered)))
+    shown = page.post(url(answered, "cancel"), headers=HTMX if htmx else None, follow=not htmx)
+    assert shown.status_code == 200
+    assert "there is nothing to cancel" in text_of(shown)
+    assert "<strong>The guard</strong>" in text_of(shown)
+
+
+def test_an_admin_may_cancel_anyones_but_not_ask_in_their_name(
+    waiting: Simulation, failed: Simulation, answered: Simulation, admin: User
+) -> None:
+    client = sign_in(admin)
+    assert "Asked by <strong>analyst</strong>" in text_of(client.get(url(waiting)))
+    assert url(waiting, "cancel") in text_of(client.get(url(waiting)))
+    for simulation, name in [(failed, "retry"), (answered, "follow-up"), (waiting, "follow-up")]:
+        assert url(simulation, name) not in text_of(client.get(url(simulation)))
+        assert client.post(url(simulation, name), {"query": "Mine?"}).status_code == 404
+    client.post(url(waiting, "cancel"))
+    waiting.refresh_from_db()
+    assert waiting.status == Status.CANCELLED
+    assert "Ask again" not in text_of(client.get(url(waiting)))
+    assert Simulation.objects.count() == 3
+
+
+# --- Retry ------------------------------------------------------------------------------------
+
+
+def test_a_retry_and_what_it_repeats_name_each_other(page: Client, failed: Simulation) -> None:
+    shown = text_of(page.get(url(failed)))
+    assert url(failed, "retry") in shown
+    assert "Ask again" not in shown
+    response = page.post(url(failed, "retry"))
+    retry = Simulation.objects.get(retry_of=failed)
+    assert (response.status_code, response.headers["Location"]) == (302, url(retry))
+    assert f'Retry of <a href="{url(failed)}"' in text_of(page.get(url(retry)))
+    shown = text_of(page.get(url(failed)))
+    assert f'Retried as <a href="{url(retry)}"' in shown
+    assert url(failed, "retry") not in shown
+
+
+def test_a_second_click_leads_to_the_one_retry(page: Client, failed: Simulation) -> None:
+    first, second = (page.post(url(failed, "retry")) for _ in range(2))
+    assert second.headers["Location"] == first.headers["Location"]
+    assert Simulation.objects.filter(retry_of=failed).count() == 1
+    assert "retried before" not in text_of(page.get(first.headers["Location"]))
+
+
+def test_a_refused_retry_says_why(
+    page: Client, settings: Settings, failed: Simulation, answered: Simulation
+) -> None:
+    shown = text_of(page.post(url(answered, "retry"), follow=True))
+    assert "Only a failed simulation can be retried." in shown
+    no_quota(settings)
+    shown = text_of(page.post(url(failed, "retry"), follow=True))
+    assert "Monthly simulation limit reached" in shown
+    assert url(failed, "retry") in shown
+
+
+# --- Follow-up --------------------------------------------------------------------------------
+
+
+def test_a_follow_up_goes_on_in_the_conversation(page: Client, answered: Simulation) -> None:
+    shown = text_of(page.get(url(answered)))
+    assert f'action="{url(answered, "follow-up")}"' in shown
+    assert 'data-limit="12000"' in shown
+    assert "autofocus" not in shown
+    response = page.post(url(answered, "follow-up"), {"query": "And\r\nat night?"})
+    following = answered.conversation.simulations.get(query="And\nat night?")
+    assert (response.status_code, response.headers["Location"]) == (302, url(following))
+    asked_in_flight = page.post(url(following, "follow-up"), {"query": "And on Sundays?"})
+    assert asked_in_flight.status_code == 302
+
+    before, after = text_of(page.get(url(following))).split("<h1>")
+    assert f'<a href="{url(answered)}">Who checks the gate?</a>' in before
+    assert "Earlier in this conversation" in before
+    assert f'<a href="{asked_in_flight.headers["Location"]}">And on Sundays?</a>' in after
+    assert "Next question" in after
+    assert "The guard" not in before + after
+    assert "The question before it is answered first" not in after
+    assert "The question before it" in text_of(page.get(asked_in_flight.headers["Location"]))
+
+
+def test_a_question_of_its_own_shows_no_conversation(page: Client, answered: Simulation) -> None:
+    services.submit(answered.owner, "Something else?")
+    shown = text_of(page.get(url(answered)))
+    assert "Earlier in this conversation" not in shown
+    assert "Next question" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arrange", "query", "status", "words"),
+    [
+        (no_key, "Keep me", 503, "OpenAI not configured"),
+        (no_quota, "Keep me", 429, "Monthly simulation limit reached"),
+        (lambda settings: None, "Keep me" + "x" * 100_000, 413, "longer than 100,000"),
+        (lambda settings: None, "  ", 400, "Write the question"),
+    ],
+)
+def test_a_refused_follow_up_says_why_and_keeps_the_text(
+    page: Client,
+    settings: Settings,
+    answered: Simulation,
+    arrange: Callable[[Settings], None],
+    query: str,
+    status: int,
+    words: str,
+) -> None:
+    arrange(settings)
+    response = page.post(url(answered, "follow-up"), {"query": query})
+    assert response.status_code == status
+    assert words in text_of(response)
+    assert query.strip() in text_of(response)
+    assert "Who checks the gate?" in text_of(response)
+    assert Simulation.objects.count() == 1
+
+
+def test_what_failed_meanwhile_keeps_the_follow_up(page: Client, failed: Simulation) -> None:
+    assert url(failed, "follow-up") not in text_of(page.get(url(failed)))
+    response = page.post(url(failed, "follow-up"), {"query": "Keep me"})
+    assert response.status_code == 409
+    assert "Keep me" in text_of(response)
+    assert "There is no answer to follow up" in text_of(response)
+
+
+def test_without_javascript_a_page_that_reloads_holds_no_form(
+    page: Client, running: Simulation
+) -> None:
+    shown = text_of(page.get(url(running)))
+    [without_script] = re.findall(r"<noscript>(<a .*?)</noscript>", shown)
+    assert url(running, "follow-up") in without_script
+    assert re.search(r'<form[^>]*id="follow-up"[^>]* hidden>', shown)
+    alone = text_of(page.get(url(running, "follow-up")))
+    assert "http-equiv" not in alone
+    assert not re.search(r"<form[^>]* hidden>", alone)
+
+
+def test_the_list_marks_follow_ups(page: Client, answered: Simulation) -> None:
+    assert "Follow-up" not in text_of(page.get("/simulations/"))
+    services.follow_up(answered.owner, answered, "And at night?")
+    assert text_of(page.get("/simulations/")).count("Follow-up") == 1
+
+
+# --- What the status shows --------------------------------------------------------------------
+
+
+def test_the_queue_is_shown_but_announced_once(page: Client, waiting: Simulation) -> None:
+    second = services.submit(waiting.owner, "Second in line?")
+    shown = text_of(page.get(url(second)))
+    assert "Number 2 in the queue" in shown
+    assert "Waiting in the queue" in shown
+    services.cancel(waiting)
+    moved = text_of(page.get(url(second)))
+    assert "Number 1 in the queue" in moved
+    announced = re.findall(r'data-announcement="([^"]*?)\s*"', shown + moved)
+    assert announced == ["The question is waiting for its turn."] * 2
+    change(second, **started(second))
+    assert "in the queue" not in text_of(page.get(url(second)))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "words"),
+    [(0, None), (1, r"Searched the knowledge base</span>\s*</li>"), (3, "<span>3 times</span>")],
+)
+def test_the_timeline_tells_of_searches(
+    page: Client, running: Simulation, rounds: int, words: str | None
+) -> None:
+    change(running, tool_rounds=rounds)
+    shown = text_of(page.get(url(running)))
+    assert re.search(words or "Searched", shown) if words else "Searched" not in shown
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stop_reason": StopReason.CANCEL},
+        {"tool_rounds": 1},
+        {"awaits_outputs": True},
+        {"failed_attempts": 1},
+    ],
+)
+def test_what_the_page_shows_is_sent_when_it_changes(
+    page: Client, running: Simulation, fields: dict[str, object]
+) -> None:
+    seen = stage_of(page, running)
+    assert page.get(url(running, "status"), {"seen": seen}).status_code == 204
+    change(running, **fields)
+    assert page.get(url(running, "status"), {"seen": seen}).status_code == 200
+
+
+def test_a_move_in_the_queue_is_sent(page: Client, waiting: Simulation) -> None:
+    second = services.submit(waiting.owner, "Second in line?")
+    seen = stage_of(page, second)
+    services.cancel(waiting)
+    assert page.get(url(second, "status"), {"seen": seen}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"stop_reason": StopReason.CANCEL}, "state-stopping"),
+        ({"status": Status.COMPLETED, "due_at": None}, "state-completed"),
+    ],
+)
+def test_what_becomes_of_the_question_before_is_sent(
+    page: Client, running: Simulation, fields: dict[str, object], state: str
+) -> None:
+    second = services.follow_up(running.owner, running, "And at night?")
+    seen = stage_of(page, second)
+    change(running, **fields)
+    changed = text_of(page.get(url(second, "status"), {"seen": seen}, headers=HTMX))
+    assert state in changed
+    assert 'id="earlier" hx-swap-oob="true"' in changed
+
+
+def stage_of(page: Client, simulation: Simulation) -> str:
+    [seen] = re.findall(r"\?seen=([^\"&]+)", text_of(page.get(url(simulation))))
+    return seen
+
+
+def test_a_long_conversation_costs_one_query(
+    page: Client, answered: Simulation, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    following = answered
+    for number in range(8):
+        following = services.follow_up(answered.owner, following, f"Question {number}?")
+    retry = services.retry(answered.owner, end(following, Status.FAILED))
+    # Session, user, simulation, its citations and the conversation.
+    for simulation in (following, retry):
+        with django_assert_num_queries(5):
+            shown = text_of(page.get(url(simulation, "status"), headers=HTMX))
+        assert "Question 0?" in shown
+
+
+# --- Who may send what ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry", "follow-up"])
+def test_actions_are_the_owners_by_post_with_a_token(
+    failed: Simulation, outsider: User, name: str
+) -> None:
+    assert sign_in(outsider).post(url(failed, name), {"query": "Mine?"}).status_code == 404
+    careful = sign_in(failed.owner, enforce_csrf_checks=True)
+    assert careful.post(url(failed, name), {"query": "Stale?"}).status_code == 403
+    if name != "follow-up":
+        assert careful.get(url(failed, name)).status_code == 405
+    assert Client().post(url(failed, name)).headers["Location"].startswith("/sign-in/")
+    User.objects.filter(pk=failed.owner_id).update(modules=[])
+    assert sign_in(failed.owner).post(url(failed, name)).status_code == 403
+    assert Simulation.objects.count() == 1
+
+
+def test_cancelling_after_the_session_ended_reloads_the_page(waiting: Simulation) -> None:
+    response = Client().post(url(waiting, "cancel"), headers=HTMX)
+    assert response.headers["HX-Refresh"] == "true"
+    waiting.refresh_from_db()
+    assert waiting.status == Status.PENDING

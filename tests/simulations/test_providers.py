@@ -9,6 +9,7 @@ import pytest
 from simulations.providers import assistants, responses
 from simulations.providers.base import (
     ProviderError,
+    RunReference,
     RunState,
     Turn,
     count,
@@ -196,7 +197,7 @@ def test_the_answer_is_the_assistants_and_of_this_run() -> None:
         reply("run_2", "assistant", "of another run"),
         reply("run_1", "assistant", "the answer"),
     )
-    assert provider._answer("thread_1", "run_1") == ("the answer", "")
+    assert provider._answer(RunReference("thread_1", "run_1")) == ("the answer", "")
 
 
 def test_a_run_known_from_elsewhere_is_not_found_again() -> None:

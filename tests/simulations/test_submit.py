@@ -14,11 +14,12 @@ from simulations.quota import MonthlyLimitReached, Quota, month_bounds
 pytestmark = pytest.mark.django_db
 
 
-def test_a_query_is_accepted_as_a_pending_row_that_is_due(analyst: User) -> None:
+def test_a_query_is_accepted_as_a_pending_row_that_waits_for_its_turn(analyst: User) -> None:
     simulation = services.submit(analyst, "A question?")
     simulation.refresh_from_db()
     assert simulation.status == Status.PENDING
-    assert simulation.due_at <= timezone.now()
+    assert simulation.is_queued
+    assert simulation.due_at is None
     assert not simulation.query_truncated
 
 

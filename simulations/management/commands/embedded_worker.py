@@ -13,7 +13,7 @@ class Command(BaseCommand):
         beat = EmbeddedService(app, thread=True, scheduler_cls=TickScheduler)
         worker = app.Worker(
             pool="threads",
-            concurrency=2,
+            concurrency=1,
             loglevel="WARNING",
             quiet=True,
             without_gossip=True,

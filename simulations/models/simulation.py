@@ -1,15 +1,16 @@
 import uuid
 from typing import Any
 
-from django.conf import settings
-from django.core.validators import MinValueValidator
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from accounts.models import Role, User
-from simulations.prompts import DEFAULT_INSTRUCTIONS
+from knowledge.context import QUERY_LIMIT
+from knowledge.revisions import latest_revision_of
+from simulations.models.assistant import Assistant
+from simulations.models.run import Run
 
 
 class Status(models.TextChoices):
@@ -23,9 +24,13 @@ class Status(models.TextChoices):
 # What may follow what. Terminal states absorb.
 TRANSITIONS = {
     Status.PENDING: {Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED},
-    Status.RUNNING: {Status.COMPLETED, Status.FAILED, Status.CANCELLED},
+    # To itself: with every further round of tool calls.
+    Status.RUNNING: {Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED},
 }
 ACTIVE = list(TRANSITIONS)
+
+# The error code of a question whose conversation the provider has deleted.
+CONVERSATION_GONE = "conversation_gone"
 
 
 class StopReason(models.TextChoices):
@@ -33,58 +38,7 @@ class StopReason(models.TextChoices):
 
     TIMEOUT = "timeout", "Out of time"
     CANCEL = "cancel", "Cancelled by a user"
-
-
-class AssistantManager(models.Manager["Assistant"]):
-    def current(self) -> "Assistant":
-        """The default assistant; the first one is made on first use."""
-        assistant, _ = self.get_or_create(is_default=True, defaults={"name": "Sitrep"})
-        return assistant
-
-    @transaction.atomic
-    def make_default(self, assistant: "Assistant") -> None:
-        self.exclude(pk=assistant.pk).update(is_default=False)
-        self.filter(pk=assistant.pk).update(is_default=True)
-
-
-class Assistant(models.Model):
-    """Who answers: model and instructions, or a remote assistant's id, by protocol."""
-
-    name = models.CharField(max_length=100)
-    model = models.CharField(
-        max_length=100, blank=True, help_text="Empty: OPENAI_MODEL of the environment."
-    )
-    remote_id = models.CharField(
-        max_length=100,
-        blank=True,
-        help_text="For the assistants protocol. Empty: OPENAI_ASSISTANT_ID of the environment.",
-    )
-    instructions = models.TextField(default=DEFAULT_INSTRUCTIONS)
-    max_output_tokens = models.PositiveIntegerField(
-        default=4000, validators=[MinValueValidator(16, "Providers ask for 16 or more.")]
-    )
-    is_default = models.BooleanField(default=False)
-
-    objects = AssistantManager()
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["is_default"], condition=Q(is_default=True), name="assistant_one_default"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def model_name(self) -> str:
-        return self.model or settings.OPENAI_MODEL
-
-    @property
-    def remote_assistant_id(self) -> str:
-        return self.remote_id or settings.OPENAI_ASSISTANT_ID
+    TOOL_LIMIT = "tool_limit", "Too many rounds of tool calls"
 
 
 class Conversation(models.Model):
@@ -109,36 +63,79 @@ class SimulationQuerySet(models.QuerySet["Simulation"]):
 
     def charged(self) -> "SimulationQuerySet":
         """What counts against a monthly limit: in flight, or possibly billed by the provider."""
-        billed = Run.objects.filter(simulation=models.OuterRef("pk")).exclude(
-            outcome=Run.Outcome.REJECTED
-        )
+        billed = Run.objects.filter(simulation=models.OuterRef("pk")).billed()
         return self.filter(Q(status__in=ACTIVE) | models.Exists(billed))
 
-    def due(self) -> "SimulationQuerySet":
-        # A due_at is what makes a row active (a constraint says so): the partial index serves.
-        return self.filter(due_at__lte=Now())
+    def queued(self) -> "SimulationQuerySet":
+        """Accepted, and waiting for a place in flight."""
+        return self.filter(status=Status.PENDING, admitted_at=None)
 
     def in_flight(self) -> "SimulationQuerySet":
-        return self.filter(due_at__isnull=False, status=Status.RUNNING)
+        """Admitted and not over; a constraint says that these are the rows with a `due_at`."""
+        return self.filter(due_at__isnull=False)
+
+    def due(self) -> "SimulationQuerySet":
+        return self.filter(due_at__lte=Now())
+
+    def with_queue_position(self) -> "SimulationQuerySet":
+        """Adds `queue_position`: 1 for the next in line, None for what is not in the queue.
+
+        At most as many go first: a user at the limit of their own is passed over.
+        """
+        before = (
+            Simulation.objects.queued()
+            .filter(
+                Q(created_at__lt=models.OuterRef("created_at"))
+                | Q(created_at=models.OuterRef("created_at"), pk__lt=models.OuterRef("pk"))
+            )
+            .order_by()
+            .values("status")
+            .annotate(count=models.Count("pk"))
+            .values("count")
+        )
+        place = Coalesce(models.Subquery(before), 0) + 1
+        return self.annotate(
+            queue_position=models.Case(
+                models.When(status=Status.PENDING, admitted_at=None, then=place),
+                output_field=models.PositiveIntegerField(null=True),
+            )
+        )
+
+    def with_assistant_revision(self) -> "SimulationQuerySet":
+        """Adds `assistant_revision_id`: the latest, of the same moment as the assistant itself."""
+        return self.annotate(assistant_revision_id=latest_revision_of(Assistant, "assistant_id"))
 
     def transition(self, to: Status, **fields: Any) -> bool:
         """Moves the one row selected to `to` if its state allows it, and says whether it did."""
+        rows, changes = self.to_transition(to, **fields)
+        return rows.update(**changes) == 1
+
+    def to_transition(
+        self, to: Status, **fields: Any
+    ) -> tuple["SimulationQuerySet", dict[str, Any]]:
+        """The rows whose state allows it, and what is to be written into them."""
         sources = [status for status, followers in TRANSITIONS.items() if to in followers]
         if to not in ACTIVE:
             fields |= {"due_at": None, "finished_at": Now()}
-        return self.filter(status__in=sources).update(status=to, **fields) == 1
+        return self.filter(status__in=sources), {"status": to, **fields}
 
 
 class Simulation(models.Model):
     """One question on its way to an answer; the row is the job."""
 
-    QUERY_LIMIT = 12_000
+    QUERY_LIMIT = QUERY_LIMIT
+
+    # Set on one that an idempotency key has brought back.
+    is_replay = False
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="simulations")
     assistant = models.ForeignKey(Assistant, on_delete=models.PROTECT, related_name="+")
     conversation = models.ForeignKey(
         Conversation, on_delete=models.RESTRICT, related_name="simulations"
+    )
+    retry_of = models.OneToOneField(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="retried_as"
     )
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     query = models.TextField()
@@ -160,14 +157,21 @@ class Simulation(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    request_digest = models.CharField(
+        max_length=64, blank=True, help_text="What the idempotency key was first used for."
+    )
+
     # The engine's columns.
-    due_at = models.DateTimeField(null=True, blank=True, db_default=Now())
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it wants its next step; set while it is in flight."
+    )
     step_number = models.PositiveIntegerField(default=0, help_text="The fencing token.")
     failed_attempts = models.PositiveIntegerField(default=0, help_text="Since the last success.")
-    claimed_at = models.DateTimeField(
+    admitted_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When a worker first took it; START_TIMEOUT counts from it.",
+        help_text="When it got its place in flight; START_TIMEOUT counts from it.",
     )
     opened_at = models.DateTimeField(
         null=True, blank=True, help_text="When its conversation was ready for the question."
@@ -178,12 +182,23 @@ class Simulation(models.Model):
         help_text="Conversation item or message after which this turn's answer is to be found.",
     )
     run = models.OneToOneField(
-        "Run",
+        Run,
         on_delete=models.RESTRICT,
         null=True,
         blank=True,
         related_name="current_for",
         help_text="The run that counts. Others were rejected, lost or superseded.",
+    )
+    round_started_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its run, or the latest round of it, began; RUN_TIMEOUT counts from it.",
+    )
+    tool_rounds = models.PositiveSmallIntegerField(
+        default=0, help_text="How often the assistant called tools."
+    )
+    awaits_outputs = models.BooleanField(
+        default=False, help_text="Whether the latest tool calls are still to be answered."
     )
     stop_reason = models.CharField(max_length=16, choices=StopReason, blank=True)
     stop_requested_at = models.DateTimeField(null=True, blank=True)
@@ -198,6 +213,11 @@ class Simulation(models.Model):
                 name="simulation_due",
                 condition=Q(due_at__isnull=False),
             ),
+            models.Index(
+                fields=["created_at", "id"],
+                name="simulation_queue",
+                condition=Q(status="PENDING", admitted_at=None),
+            ),
             models.Index(fields=["owner", "-created_at", "-id"], name="simulation_owner_recent"),
             models.Index(fields=["-created_at", "-id"], name="simulation_recent"),
         ]
@@ -206,9 +226,14 @@ class Simulation(models.Model):
                 condition=Q(status__in=Status.values), name="simulation_status_known"
             ),
             models.CheckConstraint(
-                condition=Q(status__in=["PENDING", "RUNNING"], due_at__isnull=False)
-                | Q(status__in=["COMPLETED", "FAILED", "CANCELLED"], due_at__isnull=True),
-                name="simulation_due_while_active",
+                condition=Q(status="PENDING", admitted_at=None, due_at=None)
+                | Q(
+                    status__in=["PENDING", "RUNNING"],
+                    admitted_at__isnull=False,
+                    due_at__isnull=False,
+                )
+                | Q(status__in=["COMPLETED", "FAILED", "CANCELLED"], due_at=None),
+                name="simulation_due_while_in_flight",
             ),
             models.CheckConstraint(
                 condition=~Q(status="RUNNING") | Q(run__isnull=False),
@@ -218,6 +243,11 @@ class Simulation(models.Model):
                 fields=["conversation"],
                 condition=Q(status__in=["PENDING", "RUNNING"], run__isnull=False),
                 name="simulation_one_run_per_conversation",
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="simulation_idempotency_key",
             ),
         ]
 
@@ -229,80 +259,25 @@ class Simulation(models.Model):
         return self.status not in ACTIVE
 
     @property
+    def is_queued(self) -> bool:
+        return self.status == Status.PENDING and self.admitted_at is None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether its run is being ended upstream."""
+        return bool(self.stop_reason) and not self.is_terminal
+
+    @property
     def seconds_until_due(self) -> int:
         """When asking again is worth it, for Retry-After and page refreshes: 1 to 5."""
         if self.due_at is None:
             return 1
         seconds = round((self.due_at - timezone.now()).total_seconds())
-        # No poll is planned so late: what lies so far ahead is the lease of a call under way.
-        is_leased = seconds > 5 and not self.failed_attempts
-        return 1 if is_leased else max(1, min(5, seconds))
+        is_poll = self.status == Status.RUNNING and not (self.stop_reason or self.awaits_outputs)
+        # Else what lies far ahead is the lease of a call under way.
+        is_planned = is_poll or self.failed_attempts or seconds <= 5
+        return max(1, min(5, seconds)) if is_planned else 1
 
     @property
     def elapsed_seconds(self) -> int:
         return round(((self.finished_at or timezone.now()) - self.created_at).total_seconds())
-
-
-class Run(models.Model):
-    """One call that can cost money: written as the intent before it is sent."""
-
-    class Outcome(models.TextChoices):
-        COMPLETED = "completed", "Completed"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
-        REJECTED = "rejected", "Refused by the provider, not billed"
-        LOST = "lost", "Sent, but never found again: may have been billed"
-        UNWANTED = "unwanted", "Accepted too late, cancelled upstream"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    simulation = models.ForeignKey(Simulation, on_delete=models.CASCADE, related_name="runs")
-    round = models.PositiveSmallIntegerField(default=1)
-    requested_at = models.DateTimeField(db_default=Now())
-    accepted_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    provider_id = models.CharField(max_length=512, blank=True, db_index=True)
-    outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
-    fault = models.CharField(
-        max_length=500, blank=True, help_text="What went wrong with the call, if anything did."
-    )
-    looks = models.PositiveSmallIntegerField(
-        default=0, help_text="How often it was looked for upstream after its answer went missing."
-    )
-    adopted = models.BooleanField(
-        default=False, help_text="Found upstream after its answer went missing."
-    )
-    input_tokens = models.PositiveIntegerField(null=True, blank=True)
-    output_tokens = models.PositiveIntegerField(null=True, blank=True)
-    total_tokens = models.PositiveIntegerField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["requested_at"]
-
-    def __str__(self) -> str:
-        return self.provider_id or str(self.id)
-
-
-class Citation(models.Model):
-    """An article as it was sent with a simulation: a snapshot that later edits can't change."""
-
-    simulation = models.ForeignKey(Simulation, on_delete=models.CASCADE, related_name="citations")
-    position = models.PositiveSmallIntegerField()
-    article = models.ForeignKey(
-        "knowledge.Article", on_delete=models.SET_NULL, null=True, related_name="citations"
-    )
-    slug = models.CharField(max_length=100)
-    title = models.CharField(max_length=200)
-    category = models.CharField(max_length=100)
-    tags = models.JSONField(default=list)
-    text = models.TextField(help_text="The article's text as it was sent.")
-    truncated = models.BooleanField(default=False)
-    keywords = models.JSONField(default=list)
-
-    class Meta:
-        ordering = ["position"]
-        constraints = [
-            models.UniqueConstraint(fields=["simulation", "position"], name="citation_position")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.title} ({self.slug})"
