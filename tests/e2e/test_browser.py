@@ -1,4 +1,4 @@
-"""The pages in Debian's Chromium: the main job with and without JavaScript, and curation.
+"""The pages in Debian's Chromium: the jobs with and without JavaScript, and curation.
 
 Pictures of what was seen are left in var/screenshots/.
 """
@@ -132,6 +132,61 @@ def test_the_main_job_without_javascript(browser: Browser, stack: Stack) -> None
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.parametrize("scripted", [True, False], ids=["scripted", "plain"])
+def test_cancel_retry_and_follow_up(browser: Browser, stack: Stack, scripted: bool) -> None:
+    with visit(browser, stack, "analyst", "/", java_script_enabled=scripted) as page:
+        stack.emulator.control(latency=60)
+        ask(page, "How long may visitors stay?")
+        if scripted:
+            expect(page.get_by_text("Waiting for the answer")).to_be_visible(timeout=30_000)
+        page.get_by_role("button", name="Cancel this question").click()
+        cancelled = page.get_by_role("heading", name="This simulation was cancelled")
+        expect(cancelled).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+        if scripted:
+            expect(cancelled).to_be_focused()
+
+        stack.emulator.control(latency=0.2, next_outcome="failed")
+        ask(page, QUERY)
+        retry = page.get_by_role("button", name="Retry")
+        expect(retry).to_be_visible(timeout=30_000)
+        photograph(page, f"failed-{'scripted' if scripted else 'plain'}")
+        retry.click()
+        expect(page.get_by_text("Retry of")).to_be_visible()
+        expect_the_answer(page)
+
+        page.get_by_label("Follow-up question").fill("And who tests the encryption?")
+        page.get_by_role("button", name="Ask follow-up").click()
+        expect(page.get_by_role("heading", name="And who tests the encryption?")).to_be_visible()
+        earlier = page.get_by_role("region", name="Earlier in this conversation")
+        earlier.get_by_role("link", name=QUERY).click()
+        later = page.get_by_role("region", name="Next question")
+        expect(later.get_by_role("link", name="And who tests")).to_be_visible()
+    stack.emulator.control(latency=0.5)
+
+
+def test_a_follow_up_is_written_and_waits_while_the_answer_is_on_its_way(
+    browser: Browser, stack: Stack
+) -> None:
+    stack.emulator.control(latency=60)
+    with visit(browser, stack, "analyst", "/", viewport={"width": 1440, "height": 900}) as page:
+        ask(page, QUERY)
+        question = page.get_by_label("Follow-up question")
+        question.fill("And who tests")
+        expect(page.get_by_text("Waiting for the answer")).to_be_visible(timeout=30_000)
+        question.press_sequentially(" the encryption?")
+        page.get_by_role("button", name="Ask follow-up").click()
+        expect(page.get_by_text("Number 1 in the queue")).to_be_visible()
+        expect(page.get_by_text("The question before it is answered first")).to_be_visible()
+        photograph(page, "queued")
+        stack.emulator.control(latency=0.2, release=True)
+        expect(page.get_by_role("heading", name="Answer", exact=True)).to_be_visible(timeout=30_000)
+        assert question.input_value() == ""
+        earlier = page.get_by_role("region", name="Earlier in this conversation")
+        expect(earlier.get_by_role("listitem")).to_contain_text("Completed")
+    stack.emulator.control(latency=0.5)
+
+
 def test_a_refused_question_stays_in_the_form(browser: Browser, stack: Stack) -> None:
     stack.shell(
         "from accounts.models import User; User.objects.filter(username='trainee')"
@@ -154,12 +209,13 @@ def test_no_page_is_wider_than_its_window(browser: Browser, stack: Stack, scheme
         ask(page, QUERY)
         expect_the_answer(page)
         answer = page.url
-        for path in (answer, "/simulations/", "/simulations/new/"):
+        about = [answer, f"{answer}follow-up/", f"{answer}manifest/"]
+        for path in (*about, "/simulations/", "/simulations/new/"):
             page.goto(path)
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 900})
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
-                name = "answer" if path == answer else path.strip("/").replace("/", "-")
+                name = path.replace(answer, "answer/").strip("/").replace("/", "-")
                 photograph(page, f"{name}-{width}-{scheme}")
 
 
@@ -190,3 +246,34 @@ def test_an_admin_curates(browser: Browser, stack: Stack) -> None:
     simulation = client.wait(client.submit("How do we cross by pontoon?").headers["Location"])
     assert [row["slug"] for row in simulation["citations"]] == ["pontoon-001"]
     assert "life vest" in simulation["answer"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_admin_looks_back_and_restores(browser: Browser, stack: Stack, scheme: str) -> None:
+    articles = "/admin/knowledge/article/"
+    with visit(browser, stack, "admin", articles, color_scheme=scheme) as page:
+        page.get_by_role("link", name="Field Office Security Handbook").click()
+        text = page.get_by_label("Text")
+        first = text.input_value()
+        text.fill(f"{first}\nA line that is not to stay ({scheme}).")
+        page.get_by_role("button", name="Save and continue editing").click()
+        page.get_by_role("link", name="History", exact=True).click()
+        expect(page.get_by_text("Changed: Text").first).to_be_visible()
+        look_at(page, f"history-{scheme}")
+        page.get_by_role("button", name="Compare the two chosen").click()
+        added = page.locator("ins", has_text="not to stay")
+        expect(added).to_have_css("text-decoration-line", "underline")
+        look_at(page, f"compare-{scheme}")
+        page.get_by_role("link", name="Restore revision").first.click()
+        look_at(page, f"restore-{scheme}")
+        page.get_by_role("button", name="Restore this revision").click()
+        expect(page.get_by_text("Restored revision").first).to_be_visible()
+        page.get_by_role("link", name="Field Office Security Handbook").first.click()
+        assert page.get_by_label("Text").input_value() == first
+
+
+def look_at(page: Page, name: str) -> None:
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        photograph(page, f"{name}-{width}")
