@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo run test lint bench
+.PHONY: help install demo run test lint bench crashpoints chaos
 help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Install what is pinned into .venv
 
@@ -34,3 +34,10 @@ bench: $(STAMP) ## The measurements in benchmarks/
 	@for module in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do \
 		echo "== $$module"; $(BIN)/python -m benchmarks.$$module || exit 1; \
 	done
+
+crashpoints: $(STAMP) ## Kills the worker at every boundary of a simulation's life; some minutes
+	@exec $(BIN)/python -m tests.crashpoints
+
+chaos: $(STAMP) ## The soak under random faults: N MINUTES SEED WEBHOOKS=1 CONTROL=fencing|gate|sweep
+	@exec $(BIN)/python -m tests.chaos $(if $(N),--simulations $(N)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(WEBHOOKS),--webhooks) $(if $(CONTROL),--control $(CONTROL))

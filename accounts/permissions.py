@@ -9,6 +9,7 @@ from functools import wraps
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -48,6 +49,18 @@ def module_required(module: Module) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def says_when_signed_out(view: View) -> View:
+    """For fragments beside what is being typed, which a way to the sign-in page would take away."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.htmx and not request.user.is_authenticated:
+            return render(request, "_signed_out.html")
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 class IsSignedIn(BasePermission):

@@ -31,6 +31,12 @@ WEBHOOK_REMEDY = (
     "Copy the secret from the webhook's page, or leave it empty to do without webhooks."
 )
 
+METRICS_TOKEN_LENGTH = 16
+METRICS_REMEDY = (
+    f"Use at least {METRICS_TOKEN_LENGTH} random characters, or leave it empty to do without "
+    "metrics: python -c 'import secrets; print(secrets.token_urlsafe(24))'."
+)
+
 # What has a default elsewhere, but none that is right in production.
 PRODUCTION_NEEDS = {
     "DATABASE_URL": to.DATABASE_REMEDY,
@@ -62,6 +68,7 @@ class Environment:
     frontend_url: str
     allowed_hosts: tuple[str, ...]
     trust_proxy: bool
+    metrics_token: str = field(repr=False)
 
     openai_api_key: str = field(repr=False)
     openai_assistant_id: str
@@ -74,7 +81,11 @@ class Environment:
     start_timeout_seconds: int
     polls_per_second: float
     call_slots: int
+    max_runs_in_flight: int
+    max_runs_per_user: int
     monthly_simulation_limit: int
+
+    ground_by_search: bool
 
     @property
     def openai_configured(self) -> bool:
@@ -128,6 +139,7 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         frontend_url=frontend_url,
         allowed_hosts=read("ALLOWED_HOSTS", to.hosts, own_hosts),
         trust_proxy=read("TRUST_PROXY", to.boolean, "false"),
+        metrics_token=read("METRICS_TOKEN", metrics_token),
         openai_api_key=read(
             "OPENAI_API_KEY",
             to.token("" if other_server else "sk-", OPENAI_REMEDY.format("the key")),
@@ -139,12 +151,15 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         openai_base_url=read("OPENAI_BASE_URL", to.api_root),
         openai_protocol=read("OPENAI_PROTOCOL", to.one_of("responses", "assistants"), "responses"),
         openai_model=read("OPENAI_MODEL", str, "gpt-5.1"),
-        openai_webhook_secret=read("OPENAI_WEBHOOK_SECRET", to.token("whsec_", WEBHOOK_REMEDY)),
+        openai_webhook_secret=read("OPENAI_WEBHOOK_SECRET", to.webhook_secret(WEBHOOK_REMEDY)),
         run_timeout_seconds=read("RUN_TIMEOUT_SECONDS", to.whole(1), "90"),
         start_timeout_seconds=read("START_TIMEOUT_SECONDS", to.whole(1), "600"),
-        polls_per_second=read("POLLS_PER_SECOND", to.positive, "15"),
+        polls_per_second=read("POLLS_PER_SECOND", to.positive, "100"),
         call_slots=read("CALL_SLOTS", to.whole(1, 256), "16"),
+        max_runs_in_flight=read("MAX_RUNS_IN_FLIGHT", to.whole(1), "300"),
+        max_runs_per_user=read("MAX_RUNS_PER_USER", to.whole(1), "10"),
         monthly_simulation_limit=read("MONTHLY_SIMULATION_LIMIT", to.whole(0), "50"),
+        ground_by_search=read("GROUND_BY_SEARCH", to.boolean, "false"),
     )
     if production:
         problems += production_problems(environment, given)
@@ -153,6 +168,13 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
     if not environment.django_secret_key:
         return replace(environment, django_secret_key=own_secret_key(base_dir))
     return environment
+
+
+def metrics_token(text: str) -> str:
+    if text and len(text) < METRICS_TOKEN_LENGTH:
+        wrong = f"is {len(text)} characters long, shorter than {METRICS_TOKEN_LENGTH}"
+        raise to.RejectedError(wrong, METRICS_REMEDY)
+    return to.token("", METRICS_REMEDY)(text)
 
 
 def production_problems(environment: Environment, given: Mapping[str, str]) -> Iterator[Problem]:

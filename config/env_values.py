@@ -1,5 +1,6 @@
 """Parsers for the values of environment variables: text in, typed value out, or RejectedError."""
 
+import base64
 import ipaddress
 import math
 import re
@@ -92,6 +93,21 @@ def token(prefix: str, remedy: str) -> Callable[[str], str]:
             raise RejectedError(f'does not start with "{prefix}"', remedy)
         if not re.fullmatch(r"[!-~]*", text):
             raise RejectedError("has a blank or a character outside ASCII", remedy)
+        return text
+
+    return parse
+
+
+def webhook_secret(remedy: str) -> Callable[[str], str]:
+    """`whsec_` and base64, or nothing: another text would let no webhook in."""
+    parse_token = token("whsec_", remedy)
+
+    def parse(text: str) -> str:
+        secret = parse_token(text).removeprefix("whsec_")
+        try:
+            base64.b64decode(secret, validate=True)
+        except ValueError as error:
+            raise RejectedError('is not base64 after "whsec_"', remedy) from error
         return text
 
     return parse

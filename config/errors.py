@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -54,10 +55,26 @@ class NotFound(AppError):
     message = "There is nothing here"
 
 
+class ServiceUnavailable(AppError):
+    status_code = 503
+    message = "The site's database can't be reached just now. Try again in a moment."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
+
 class PayloadTooLarge(AppError):
     status_code = 413
     message = "The request is too large. Send less than 1.5 MB."
 
+
+class PreconditionFailed(AppError):
+    status_code = 412
+    message = "It has changed since you read it. Read it again and send your change for that."
+
+
+# What Django raises when a connection is refused or breaks off.
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 NAMES = {
     400: "BadRequest",
@@ -89,6 +106,9 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
         exc = exceptions.PermissionDenied()
     elif isinstance(exc, RequestDataTooBig):
         exc = PayloadTooLarge()
+    elif isinstance(exc, DATABASE_AWAY):
+        logger.error("The database is away: %s", exc)
+        exc = ServiceUnavailable()
     if isinstance(exc, AppError):
         return _api_app_error(exc)
     if isinstance(exc, exceptions.APIException):
@@ -151,6 +171,9 @@ class AppErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        if isinstance(exc, DATABASE_AWAY):
+            logger.error("The database is away: %s", exc)
+            exc = ServiceUnavailable()
         if not isinstance(exc, AppError):
             return None
         response = error_page(request, exc.status_code, exc.message)

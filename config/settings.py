@@ -12,6 +12,7 @@ DEBUG = ENV.debug
 SECRET_KEY = ENV.django_secret_key
 ALLOWED_HOSTS = ENV.allowed_hosts
 FRONTEND_URL = ENV.frontend_url
+METRICS_TOKEN = ENV.metrics_token
 CSRF_TRUSTED_ORIGINS = [FRONTEND_URL]
 
 INSTALLED_APPS = [
@@ -28,8 +29,10 @@ INSTALLED_APPS = [
     "django.forms",
     "csp",
     "django_htmx",
+    "import_export",
     "knox",
     "rest_framework",
+    "simple_history",
 ]
 
 MIDDLEWARE = [
@@ -44,6 +47,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "config.errors.AppErrorMiddleware",
 ]
 
@@ -105,6 +109,10 @@ REST_KNOX = {
 }
 MONTHLY_SIMULATION_LIMIT = ENV.monthly_simulation_limit
 
+# --- Knowledge --------------------------------------------------------------------------------
+
+GROUND_BY_SEARCH = ENV.ground_by_search
+
 # --- The assistant ----------------------------------------------------------------------------
 
 OPENAI_CONFIGURED = ENV.openai_configured
@@ -119,6 +127,18 @@ RUN_TIMEOUT = timedelta(seconds=ENV.run_timeout_seconds)
 START_TIMEOUT = timedelta(seconds=ENV.start_timeout_seconds)
 POLLS_PER_SECOND = ENV.polls_per_second
 CALL_SLOTS = ENV.call_slots
+MAX_RUNS_IN_FLIGHT = ENV.max_runs_in_flight
+MAX_RUNS_PER_USER = ENV.max_runs_per_user
+
+# How long a claimed row is left alone. A step that is taken twice all the same does no harm: the
+# one that could, StartRun, renews its lease at the gate. That one is longer than the longest create
+# call, so that nobody else takes a row whose call is still going.
+STEP_LEASE = timedelta(seconds=16)
+START_LEASE = timedelta(seconds=30)
+# Between two looks for a run whose create call was never answered.
+LOOK_DELAY = timedelta(seconds=2)
+# How long a worker goes on with the keywords and articles it has read, before it asks for news.
+CURATION_MAX_AGE = timedelta(seconds=1)
 
 # --- Celery -----------------------------------------------------------------------------------
 

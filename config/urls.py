@@ -8,8 +8,14 @@ from accounts import views as accounts
 from accounts.forms import SignInForm
 from config.views import healthz
 from knowledge import api as knowledge_api
+from knowledge import curation_api
+from knowledge import views as knowledge
+from knowledge.match_api import match
 from simulations import api as simulations_api
 from simulations import views as simulations
+from simulations.admin import curation_health
+from simulations.metrics import metrics
+from simulations.webhooks import openai_webhook
 
 api = [
     path("auth/login", accounts_api.login, name="login"),
@@ -18,16 +24,40 @@ api = [
     path("me", simulations_api.me, name="me"),
     path("simulations", simulations_api.SimulationsView.as_view(), name="simulations"),
     path("simulations/<uuid:pk>", simulations_api.SimulationView.as_view(), name="simulation"),
+    path("simulations/<uuid:pk>/manifest", simulations_api.ManifestView.as_view(), name="manifest"),
+    path("simulations/<uuid:pk>/cancel", simulations_api.CancelView.as_view(), name="cancel"),
+    path("simulations/<uuid:pk>/retry", simulations_api.RetryView.as_view(), name="retry"),
+    path(
+        "simulations/<uuid:pk>/follow-ups",
+        simulations_api.FollowUpsView.as_view(),
+        name="follow-ups",
+    ),
     path("knowledge/search", knowledge_api.search, name="knowledge-search"),
-    path("knowledge/articles", knowledge_api.ArticlesView.as_view(), name="articles"),
-    path("knowledge/articles/<str:slug>", knowledge_api.article_detail, name="article"),
+    path("knowledge/match", match, name="knowledge-match"),
+    path("knowledge/articles", curation_api.ArticlesView.as_view(), name="articles"),
+    path("knowledge/articles/<str:slug>", curation_api.ArticleView.as_view(), name="article"),
+    path("knowledge/keywords", curation_api.KeywordsView.as_view(), name="keywords"),
+    path("knowledge/keywords/<int:pk>", curation_api.KeywordView.as_view(), name="keyword"),
 ]
 
 pages = [
     path("", simulations.simulation_list, name="list"),
     path("new/", simulations.simulation_new, name="new"),
+    path("new/sources/", simulations.simulation_sources, name="sources"),
     path("<uuid:pk>/", simulations.simulation_detail, name="detail"),
+    path("<uuid:pk>/manifest/", simulations.simulation_manifest, name="manifest"),
+    path("<uuid:pk>/manifest.json", simulations.manifest_download, name="manifest-download"),
     path("<uuid:pk>/status/", simulations.simulation_status, name="status"),
+    path("<uuid:pk>/cancel/", simulations.simulation_cancel, name="cancel"),
+    path("<uuid:pk>/retry/", simulations.simulation_retry, name="retry"),
+    path("<uuid:pk>/follow-up/", simulations.simulation_follow_up, name="follow-up"),
+]
+
+knowledge_pages = [
+    path("preview/", knowledge.preview_page, name="preview"),
+    path("articles/<slug:slug>/reach/", knowledge.article_reach, name="article-reach"),
+    path("", knowledge.knowledge_search, name="search"),
+    path("articles/<slug:slug>/", knowledge.article_detail, name="article"),
 ]
 
 urlpatterns = [
@@ -43,10 +73,14 @@ urlpatterns = [
     ),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("simulations/", include((pages, "simulations"))),
+    path("knowledge/", include((knowledge_pages, "knowledge"))),
     path("api/v1/", include((api, "api"))),
+    path("webhooks/openai/", openai_webhook, name="openai-webhook"),
     path("admin/login/", accounts.admin_sign_in),
+    path("admin/curation/", curation_health, name="curation-health"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("metrics", metrics, name="metrics"),
 ]
 
 handler400 = "config.errors.bad_request"

@@ -15,10 +15,11 @@ from honcho.manager import Manager
 ROOT = Path(__file__).resolve().parent.parent
 
 EMBEDDED_WORKER = [sys.executable, "manage.py", "embedded_worker"]
-# Threads: one process then owns all of its calls in flight, and every slice finds them.
+# A thread: one process then owns all of its calls in flight, and every slice finds them. Just one:
+# a second would take slices away from other processes while it has nothing to do with them.
 CELERY_WORKER = [
     *(sys.executable, "-m", "celery", "-A", "config", "worker"),
-    *("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip"),
+    *("--pool", "threads", "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip"),
 ]
 CELERY_BEAT = [
     *(sys.executable, "-m", "celery", "-A", "config", "beat"),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
@@ -11,9 +12,35 @@ from pytest_django import Settings
 from accounts.models import ApiToken, Module, Role, User
 from knowledge.models import Article, Keyword
 from simulations.engine import Engine
-from simulations.models import Simulation
+from simulations.models import Run, Simulation
 from simulations.providers.client import build_client, get_client
 from tests.emulator.process import EmulatorProcess
+
+# Tests of the whole stack have processes of their own that use the database.
+WHOLE_STACK = {"e2e", "chaos", "crashpoints"}
+USES_DATABASE = {"db", "transactional_db", "django_db_setup"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--skip-pure", action="store_true", help="leave out what needs no database at all"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("skip_pure"):
+        return
+    pure = [item for item in items if is_pure(item)]
+    config.hook.pytest_deselected(items=pure)
+    items[:] = [item for item in items if not is_pure(item)]
+
+
+def is_pure(item: pytest.Item) -> bool:
+    is_whole_stack = item.path.relative_to(Path(__file__).parent).parts[0] in WHOLE_STACK
+    fixtures = set(getattr(item, "fixturenames", ()))
+    has_database = item.get_closest_marker("django_db") or fixtures & USES_DATABASE
+    return not (is_whole_stack or has_database)
+
 
 # Long polls of real time would make the suite slow; the emulator answers within this.
 LATENCY = 0.05
@@ -95,7 +122,8 @@ def engine() -> Iterator[Engine]:
 
 def make_due(engine: Engine) -> None:
     """Everything but what has a call under way: two steps of one row would be at work."""
-    Simulation.objects.active().exclude(pk__in=engine.under_way()).update(due_at=Now())
+    Simulation.objects.in_flight().exclude(pk__in=engine.under_way()).update(due_at=Now())
+    Run.objects.to_discard().update(discard_due_at=Now())
 
 
 Drive = Callable[[Simulation], Simulation]

@@ -14,6 +14,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {  # noqa: F405
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
 }
+CURATION_MAX_AGE = timedelta(0)  # noqa: F405 - a test sees at once what it has written
 WHITENOISE_AUTOREFRESH = True  # nothing is collected
 if not services.ON_POSTGRESQL:
     # A file, so that several processes can share it as they do in production.

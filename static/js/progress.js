@@ -1,10 +1,17 @@
 // The status page between two answers of the server: polls again when nothing changed or the
-// network failed, says each change once, and lets the seconds tick. Without it, the page reloads.
+// network failed, says each change once, keeps the focus, and lets the seconds tick. Without it, the
+// page reloads.
 
 const LONGEST_WAIT = 30;
 const announcer = document.getElementById("announcer");
 const connectionLost = document.getElementById("connection-lost");
+const followUp = document.getElementById("follow-up");
 let failures = 0;
+let hadFocus = false;
+
+function status() {
+  return document.getElementById("simulation");
+}
 
 function waitAfter(request) {
   if (!failures) return Number(request.getResponseHeader("Retry-After")) || 2;
@@ -16,7 +23,7 @@ function announce(text) {
 }
 
 function announceStatus() {
-  announce(document.getElementById("simulation").dataset.announcement);
+  announce(status().dataset.announcement);
 }
 
 // A page that may no longer be seen says so itself.
@@ -40,7 +47,25 @@ document.body.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) =
   }
 });
 
-document.body.addEventListener("htmx:afterSwap", announceStatus);
+document.body.addEventListener("htmx:beforeSwap", () => {
+  hadFocus = status().contains(document.activeElement);
+});
+
+// A focus whose button is gone moves to the heading, which then is what a screen reader says.
+document.body.addEventListener("htmx:afterSwap", ({ target }) => {
+  if (target !== status()) return;
+  if (hadFocus && !target.contains(document.activeElement)) target.querySelector("h2").focus();
+  else announceStatus();
+  // A question begun is not taken away.
+  if (followUp) followUp.hidden = "over" in target.dataset && !followUp.elements.query.value;
+});
+
+// What was unfolded stays so.
+document.body.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  const before = detail.target.querySelector("details");
+  const after = detail.fragment.querySelector("details");
+  if (before && after) after.open = before.open;
+});
 
 function inWords(seconds) {
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;

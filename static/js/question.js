@@ -1,6 +1,7 @@
 // Counts the question's characters as the server does, and keeps a second click from asking twice.
 
 const form = document.querySelector("form[data-question]");
+form.hidden = false;
 const question = form.querySelector("textarea");
 const limit = Number(question.dataset.limit);
 

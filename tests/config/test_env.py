@@ -56,6 +56,7 @@ def test_defaults(base):
         "frontend_url": "http://localhost:3001",
         "allowed_hosts": ("localhost", "127.0.0.1", "[::1]"),
         "trust_proxy": False,
+        "metrics_token": "",
         "openai_api_key": "",
         "openai_assistant_id": "",
         "openai_base_url": None,
@@ -64,9 +65,12 @@ def test_defaults(base):
         "openai_webhook_secret": "",
         "run_timeout_seconds": 90,
         "start_timeout_seconds": 600,
-        "polls_per_second": 15.0,
+        "polls_per_second": 100.0,
         "call_slots": 16,
+        "max_runs_in_flight": 300,
+        "max_runs_per_user": 10,
         "monthly_simulation_limit": 50,
+        "ground_by_search": False,
     }
     assert environment.database["ENGINE"] == "django.db.backends.sqlite3"
     assert environment.database["NAME"] == str(base / "var" / "sitrep.sqlite3")
@@ -92,6 +96,7 @@ def test_blank_is_unset_in_production_too(base, name):
         ("DEBUG", "0", False),
         ("TRUST_PROXY", "on", True),
         ("TRUST_PROXY", "off", False),
+        ("METRICS_TOKEN", "m" * 16, "m" * 16),
         ("PORT", "1", 1),
         ("PORT", "65535", 65535),
         ("DJANGO_SECRET_KEY", KEY, KEY),
@@ -109,7 +114,7 @@ def test_blank_is_unset_in_production_too(base, name):
         ("OPENAI_BASE_URL", "http://localhost:9000", "http://localhost:9000"),
         ("OPENAI_PROTOCOL", "assistants", "assistants"),
         ("OPENAI_MODEL", "gpt-6", "gpt-6"),
-        ("OPENAI_WEBHOOK_SECRET", "whsec_1", "whsec_1"),
+        ("OPENAI_WEBHOOK_SECRET", "whsec_MQ==", "whsec_MQ=="),
         ("CELERY_BROKER_URL", "redis://:p%23w@redis_1:6379/0", "redis://:p%23w@redis_1:6379/0"),
         ("CELERY_BROKER_URL", "rediss://redis/0", "rediss://redis/0"),
         ("CELERY_BROKER_URL", "amqp://u:p@rabbit//", "amqp://u:p@rabbit//"),
@@ -119,6 +124,7 @@ def test_blank_is_unset_in_production_too(base, name):
         ("POLLS_PER_SECOND", "1e3", 1000.0),
         ("CALL_SLOTS", "256", 256),
         ("MONTHLY_SIMULATION_LIMIT", "0", 0),
+        ("GROUND_BY_SEARCH", "true", True),
         ("LOG_LEVEL", "WARNING", "WARNING"),
     ],
 )
@@ -133,6 +139,8 @@ def test_accepted(base, name, text, value):
         ("DEBUG", "maybe", "true or false"),
         ("DEBUG", "2", "true or false"),
         ("TRUST_PROXY", "ture", "true or false"),
+        ("METRICS_TOKEN", "hunter2" * 2, "is 14 characters long, shorter than 16"),
+        ("METRICS_TOKEN", "hunter2 " * 3, "has a blank"),
         ("PORT", "abc", "not a whole number"),
         ("PORT", "1.5", "not a whole number"),
         ("PORT", "0", "from 1 to 65535"),
@@ -171,6 +179,7 @@ def test_accepted(base, name, text, value):
         ("OPENAI_BASE_URL", "https://u:hunter2@llm.example/v1", "has a login"),
         ("OPENAI_BASE_URL", "https://llm.example/v1?key=hunter2", "has a login, a query"),
         ("OPENAI_PROTOCOL", "chat", "responses, assistants"),
+        ("OPENAI_WEBHOOK_SECRET", "whsec_1", 'is not base64 after "whsec_"'),
         ("OPENAI_WEBHOOK_SECRET", "hunter2", 'does not start with "whsec_"'),
         ("CELERY_BROKER_URL", "sqs://", "not a valid redis or rediss or amqp URL"),
         ("CELERY_BROKER_URL", "redis://:6379/0", "not a valid redis or rediss or amqp URL"),
@@ -331,7 +340,8 @@ def test_secrets_are_not_in_the_repr(base):
         "DJANGO_SECRET_KEY": "hunter2" * 5,
         "CELERY_BROKER_URL": "redis://:hunter2@h/0",
         "OPENAI_API_KEY": "sk-hunter2",
-        "OPENAI_WEBHOOK_SECRET": "whsec_hunter2",
+        "OPENAI_WEBHOOK_SECRET": "whsec_hunter2=",
+        "METRICS_TOKEN": "hunter2" * 3,
     }
     assert "hunter2" not in repr(load(source, base))
 

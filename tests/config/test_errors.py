@@ -1,8 +1,10 @@
 """The one shape in which API clients see every failure."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -28,7 +30,7 @@ def test_an_unforeseen_failure_hides_its_message_in_production(
     app_env: str,
     message: str,
 ) -> None:
-    def fail(*args: object) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the reason")
 
     settings.ENV = replace(settings.ENV, app_env=app_env)
@@ -69,3 +71,34 @@ def test_a_wrong_method_answers_in_the_one_shape(analyst: User) -> None:
     assert response.status_code == 405
     assert response.json()["error"] == "MethodNotAllowed"
     assert "GET" in response.headers["Allow"]
+
+
+@pytest.fixture
+def database_away() -> Iterator[None]:
+    def refuse(*args: object) -> None:
+        raise OperationalError("the connection was refused")
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+@pytest.mark.usefixtures("database_away")
+def test_while_the_database_is_away_clients_are_told_to_try_again() -> None:
+    response = ApiClient().get("/api/v1/simulations", headers={"Authorization": "Bearer x"})
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert response.json()["error"] == "ServiceUnavailable"
+
+
+def test_a_page_says_so_too(analyst: User) -> None:
+    client = Client()
+    client.force_login(analyst)
+
+    def refuse(execute: Callable[..., object], sql: str, *args: object) -> object:
+        if "simulations_simulation" in sql:
+            raise OperationalError("the connection was refused")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(refuse):
+        response = client.get("/simulations/")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert b"database can" in response.content
