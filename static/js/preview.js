@@ -18,6 +18,13 @@ document.body.addEventListener("htmx:afterSwap", ({ target }) => {
 // Leaving the page breaks off what is under way: that is no failure.
 window.addEventListener("pagehide", () => htmx.trigger(preview, "htmx:abort"));
 
+// What was written before htmx listened, or kept by the browser, wants its preview too.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const field of document.querySelectorAll("form textarea")) {
+    if (field.value !== field.defaultValue) field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+});
+
 // Not when a request gives way to the next one.
 for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.body.addEventListener(failure, ({ detail }) => {

@@ -29,6 +29,9 @@ pytestmark = [
     ),
 ]
 
+# A page may wait for a busy machine; a test that fails waits no longer than it must.
+expect.set_options(timeout=15_000)
+
 SCREENSHOTS = service.ROOT / "var" / "screenshots"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 QUIET += ["--disable-component-update", "--no-first-run"]
@@ -76,6 +79,7 @@ def visit(
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "next=" not in url)
     yield page
     context.close()
     assert complaints == []

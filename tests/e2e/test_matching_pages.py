@@ -1,7 +1,7 @@
 """What questions bring, in Debian's Chromium: while they are written, and as curators see it."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e import test_browser
 from tests.e2e.stack import Stack
@@ -80,6 +80,20 @@ def test_the_preview_marks_keywords_and_shows_what_they_bring(
         page.goto("/simulations/new/")
         aside = page.get_by_role("region", name="Sources of this question")
         expect(aside).to_have_count(1 if scripted else 0)
+
+
+def test_what_is_written_before_the_scripts_have_come_has_its_preview(
+    browser: Browser, stack: Stack
+) -> None:
+    with visit(browser, stack, "analyst", "/") as page:
+        held: list[Route] = []
+        page.route("**/htmx*.js", lambda route: held.append(route))
+        page.goto("/knowledge/preview/", wait_until="commit")
+        page.get_by_label("A question").fill("access control")
+        assert held
+        for route in held:
+            route.continue_()
+        expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
