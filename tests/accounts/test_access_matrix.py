@@ -1,0 +1,338 @@
+"""Who is answered what by every address of the site: a URL without a row here fails the suite.
+
+A row is a method, the answers to each of the cast, and a URL pattern. An answer is a status, or
+`in` for a redirect to the sign-in page. `ANY` stands for GET and, as far as they are allowed, for
+the methods that have no row of their own; without it those must be refused. HEAD is answered like
+GET. OPTIONS describes an address and looks at no object. Requests have no body unless BODIES has
+one: 400 and 409 say that the door is open, and that there was nothing to be done.
+
+For a new address, add its rows; if it names a new kind of object, add one to `make_objects`, owned
+by the analyst. Fill in what the rules say, then see whether the site agrees.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from itertools import product
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+
+from accounts.models import ApiToken, User
+from knowledge.models import Article, Keyword
+from simulations import services
+from simulations.models import Assistant, Run
+from tests.conftest import ApiClient
+
+# The trainee has the module `simulations` alone. Analyst (whose objects are asked for), outsider
+# and admin have all modules.
+CAST = ["anonymous", "trainee", "analyst", "outsider", "admin"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+REFUSALS = {"in", "401", "403", "404", "405"}
+
+TABLE = """
+# method, then: anonymous, trainee, analyst, outsider, admin
+ANY    302 302 302 302 302 /
+GET    200 200 200 200 200 healthz
+GET     in 403 200 200 200 knowledge/
+GET     in 403 200 200 200 knowledge/articles/<slug>/
+GET     in 403 200 200 200 knowledge/articles/<slug>/reach/
+GET     in 403 200 200 200 knowledge/preview/
+POST    in 403 200 200 200 knowledge/preview/
+GET    404 404 404 404 404 metrics
+GET    200 302 302 302 302 sign-in/
+POST   200 302 302 302 302 sign-in/
+PUT    200 302 302 302 302 sign-in/
+PATCH  405 302 302 302 302 sign-in/
+DELETE 405 302 302 302 302 sign-in/
+POST    in  in  in  in  in sign-out/
+GET     in 200 200 200 200 simulations/
+GET     in 404 200 404 200 simulations/<pk>/
+POST    in 404 302 404 302 simulations/<pk>/cancel/
+GET     in 404 200 404 404 simulations/<pk>/follow-up/
+POST    in 404 302 404 404 simulations/<pk>/follow-up/
+GET     in 404 200 404 200 simulations/<pk>/manifest.json
+GET     in 404 200 404 200 simulations/<pk>/manifest/
+POST    in 404 302 404 404 simulations/<pk>/retry/
+GET     in 404 200 404 200 simulations/<pk>/status/
+GET     in 200 200 200 200 simulations/new/
+POST    in 302 302 302 302 simulations/new/
+POST    in 200 200 200 200 simulations/new/sources/
+POST   404 404 404 404 404 webhooks/openai/
+
+POST   400 400 400 400 400 api/v1/auth/login
+POST   401 204 204 204 204 api/v1/auth/logout
+POST   401 204 204 204 204 api/v1/auth/logoutall
+GET    401 403 200 200 200 api/v1/knowledge/articles
+POST   401 403 403 403 400 api/v1/knowledge/articles
+GET    401 403 200 200 200 api/v1/knowledge/articles/<slug>
+PATCH  401 403 403 403 200 api/v1/knowledge/articles/<slug>
+DELETE 401 403 403 403 204 api/v1/knowledge/articles/<slug>
+GET    401 403 200 200 200 api/v1/knowledge/keywords
+POST   401 403 403 403 400 api/v1/knowledge/keywords
+GET    401 403 200 200 200 api/v1/knowledge/keywords/<pk>
+PATCH  401 403 403 403 200 api/v1/knowledge/keywords/<pk>
+DELETE 401 403 403 403 204 api/v1/knowledge/keywords/<pk>
+POST   401 403 400 400 400 api/v1/knowledge/match
+GET    401 403 400 400 400 api/v1/knowledge/search
+GET    401 200 200 200 200 api/v1/me
+GET    401 200 200 200 200 api/v1/simulations
+POST   401 202 202 202 202 api/v1/simulations
+GET    401 404 200 404 200 api/v1/simulations/<pk>
+POST   401 404 200 404 200 api/v1/simulations/<pk>/cancel
+POST   401 404 202 404 403 api/v1/simulations/<pk>/follow-ups
+GET    401 404 200 404 200 api/v1/simulations/<pk>/manifest
+POST   401 404 409 404 403 api/v1/simulations/<pk>/retry
+
+ANY     in  in  in  in 200 admin/
+ANY     in  in  in  in 200 admin/<app_label>/
+ANY     in  in  in  in 404 admin/<url>
+ANY     in  in  in  in 200 admin/accounts/apitoken/
+ANY     in  in  in  in 302 admin/accounts/apitoken/<object_id>/
+POST    in  in  in  in 403 admin/accounts/apitoken/<object_id>/change/
+ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/change/
+ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/delete/
+ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/history/
+ANY     in  in  in  in 403 admin/accounts/apitoken/add/
+ANY     in  in  in  in 200 admin/accounts/user/
+ANY     in  in  in  in 200 admin/accounts/user/<id>/password/
+ANY     in  in  in  in 302 admin/accounts/user/<object_id>/
+ANY     in  in  in  in 200 admin/accounts/user/<object_id>/change/
+ANY     in  in  in  in 200 admin/accounts/user/<object_id>/delete/
+ANY     in  in  in  in 200 admin/accounts/user/<object_id>/history/
+ANY     in  in  in  in 200 admin/accounts/user/add/
+ANY     in  in  in  in 403 admin/autocomplete/
+GET     in  in  in  in 200 admin/curation/
+GET     in  in  in  in 200 admin/jsi18n/
+ANY     in  in  in  in 200 admin/knowledge/article/
+ANY     in  in  in  in 302 admin/knowledge/article/<object_id>/
+ANY     in  in  in  in 200 admin/knowledge/article/<object_id>/change/
+ANY     in  in  in  in 200 admin/knowledge/article/<object_id>/delete/
+GET     in  in  in  in 200 admin/knowledge/article/<object_id>/history/
+ANY     in  in  in  in 200 admin/knowledge/article/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 302 admin/knowledge/article/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 404 admin/knowledge/article/<object_id>/history/compare/
+ANY     in  in  in  in 200 admin/knowledge/article/add/
+ANY     in  in  in  in 200 admin/knowledge/article/export/
+ANY     in  in  in  in 200 admin/knowledge/article/import/
+POST    in  in  in  in 200 admin/knowledge/article/process_import/
+ANY     in  in  in  in 405 admin/knowledge/article/process_import/
+ANY     in  in  in  in 200 admin/knowledge/keyword/
+ANY     in  in  in  in 302 admin/knowledge/keyword/<object_id>/
+ANY     in  in  in  in 200 admin/knowledge/keyword/<object_id>/change/
+ANY     in  in  in  in 200 admin/knowledge/keyword/<object_id>/delete/
+GET     in  in  in  in 200 admin/knowledge/keyword/<object_id>/history/
+ANY     in  in  in  in 200 admin/knowledge/keyword/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 302 admin/knowledge/keyword/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 404 admin/knowledge/keyword/<object_id>/history/compare/
+ANY     in  in  in  in 200 admin/knowledge/keyword/add/
+ANY     in  in  in  in 200 admin/knowledge/keyword/export/
+ANY     in  in  in  in 200 admin/knowledge/keyword/import/
+POST    in  in  in  in 200 admin/knowledge/keyword/process_import/
+ANY     in  in  in  in 405 admin/knowledge/keyword/process_import/
+GET     in 403 403 403 302 admin/login/
+POST   302 302 302 302  in admin/logout/
+ANY    302 302 302 302 405 admin/logout/
+ANY     in  in  in  in 200 admin/password_change/
+GET     in  in  in  in 200 admin/password_change/done/
+ANY     in  in  in  in 404 admin/r/<content_type_id>/<object_id>/
+ANY     in  in  in  in 200 admin/simulations/assistant/
+ANY     in  in  in  in 302 admin/simulations/assistant/<object_id>/
+ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/change/
+ANY     in  in  in  in 403 admin/simulations/assistant/<object_id>/delete/
+GET     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/
+ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 302 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 404 admin/simulations/assistant/<object_id>/history/compare/
+ANY     in  in  in  in 200 admin/simulations/assistant/add/
+ANY     in  in  in  in 200 admin/simulations/run/
+ANY     in  in  in  in 302 admin/simulations/run/<object_id>/
+POST    in  in  in  in 403 admin/simulations/run/<object_id>/change/
+ANY     in  in  in  in 200 admin/simulations/run/<object_id>/change/
+ANY     in  in  in  in 403 admin/simulations/run/<object_id>/delete/
+ANY     in  in  in  in 200 admin/simulations/run/<object_id>/history/
+ANY     in  in  in  in 403 admin/simulations/run/add/
+ANY     in  in  in  in 200 admin/simulations/simulation/
+ANY     in  in  in  in 302 admin/simulations/simulation/<object_id>/
+POST    in  in  in  in 403 admin/simulations/simulation/<object_id>/change/
+ANY     in  in  in  in 200 admin/simulations/simulation/<object_id>/change/
+ANY     in  in  in  in 403 admin/simulations/simulation/<object_id>/delete/
+ANY     in  in  in  in 200 admin/simulations/simulation/<object_id>/history/
+ANY     in  in  in  in 403 admin/simulations/simulation/add/
+"""
+
+
+# What POST sends there, so that not only the form but the right to submit it is seen.
+QUESTION = {"query": "Who checks the gate?"}
+BODIES = {
+    "api/v1/simulations": QUESTION,
+    "api/v1/simulations/<pk>/follow-ups": QUESTION,
+    "simulations/new/": QUESTION,
+    "simulations/<pk>/follow-up/": QUESTION,
+}
+
+
+def read_table() -> dict[tuple[str, str], dict[str, str]]:
+    """The answers by method and pattern."""
+    rows = {}
+    for line in TABLE.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        method, *answers, pattern = line.split()
+        assert (method, pattern) not in rows, f"Two rows for {method} {pattern}"
+        rows[method, pattern] = dict(zip(CAST, answers, strict=True))
+    return rows
+
+
+def patterns_of(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for entry in resolver.url_patterns:
+        pattern = prefix + simplify(str(entry.pattern))
+        if isinstance(entry, URLResolver):
+            yield from patterns_of(entry, pattern)
+        else:
+            yield pattern or "/"
+
+
+def simplify(pattern: str) -> str:
+    """Parameters as <name>, whether they are written as a path's or as a regular expression's."""
+    pattern = re.sub(r"<\w+:", "<", pattern)
+    return re.sub(r"\^?\(\?P(<\w+>)[^)]*\)", r"\1", pattern).rstrip("$")
+
+
+ROWS = read_table()
+PATTERNS = sorted(set(patterns_of(get_resolver())))
+
+
+def make_objects(analyst: User) -> dict[str, str]:
+    """For each parameter of a pattern, with enough of the path before it, what to ask for."""
+    article = Article.objects.create(
+        slug="gate-001", title="Gate", category="Testing", text="Text.", status="published"
+    )
+    keyword = Keyword.objects.create(phrase="gate", position=1)
+    keyword.links.create(article=article, position=1)
+    simulation = services.submit(analyst, "Who checks the gate?")
+    run = Run.objects.create(simulation=simulation)
+    assistant = Assistant.objects.get()
+    token = ApiToken.objects.get(user=analyst)
+    users = ContentType.objects.get_for_model(User)
+    return {
+        "simulations/<pk>": f"simulations/{simulation.pk}",
+        "articles/<slug>": f"articles/{article.slug}",
+        "keywords/<pk>": f"keywords/{keyword.pk}",
+        # The admin site's
+        **{
+            f"{name}/<object_id>/history/<revision_id>": (
+                f"{name}/{item.pk}/history/{item.revisions.latest().pk}"
+            )
+            for name, item in [("article", article), ("keyword", keyword), ("assistant", assistant)]
+        },
+        "r/<content_type_id>/<object_id>": f"r/{users.pk}/{analyst.pk}",
+        "user/<id>": f"user/{analyst.pk}",
+        "user/<object_id>": f"user/{analyst.pk}",
+        "apitoken/<object_id>": f"apitoken/{token.pk}",
+        "article/<object_id>": f"article/{article.pk}",
+        "keyword/<object_id>": f"keyword/{keyword.pk}",
+        "assistant/<object_id>": f"assistant/{assistant.pk}",
+        "simulation/<object_id>": f"simulation/{simulation.pk}",
+        "run/<object_id>": f"run/{run.pk}",
+        "<app_label>": "accounts",
+        "<url>": "nothing",
+    }
+
+
+class Visitor:
+    """One of the cast, with a token for the API and a session for the pages."""
+
+    def __init__(self, user: User | None) -> None:
+        self.pages, self.api = Client(), ApiClient(user)
+        self.pages.raise_request_exception = self.api.raise_request_exception = False
+        if user:
+            self.pages.force_login(user)
+        self.cookies = self.pages.cookies.copy()
+
+    def ask(self, method: str, path: str, body: dict[str, str] | None) -> str:
+        """What is answered, as the table writes it; what the request changed is undone."""
+        with transaction.atomic():
+            response = self._send(method, path, body)
+            transaction.set_rollback(True)
+        location = response.headers.get("Location", "")
+        is_sign_in = location.startswith(("/sign-in/", "/admin/login/"))
+        return "in" if is_sign_in else str(response.status_code)
+
+    def _send(self, method: str, path: str, body: dict[str, str] | None) -> HttpResponse:
+        if path.startswith("/api/"):
+            data, content_type = json.dumps(body), "application/json"
+            client = self.api
+        else:
+            data, content_type = urlencode(body or {}), "application/x-www-form-urlencoded"
+            client = self.pages
+            client.cookies = self.cookies.copy()
+        return client.generic(method, path, data if body else "", content_type)
+
+
+def expected(method: str, pattern: str, name: str) -> set[str]:
+    if row := ROWS.get((method, pattern)):
+        return {row[name]}
+    if method == "OPTIONS":
+        return REFUSALS | {"200", "302"}
+    if method == "HEAD":
+        return expected("GET", pattern, name) | {"405"}
+    if row := ROWS.get(("ANY", pattern)):
+        return {row[name]} if method == "GET" else {row[name], "405"}
+    return REFUSALS
+
+
+def test_every_url_has_its_rows() -> None:
+    named = {pattern for _, pattern in ROWS}
+    assert sorted(set(PATTERNS) - named) == [], "URLs without a row in TABLE"
+    assert sorted(named - set(PATTERNS)) == [], "Rows in TABLE of URLs that are gone"
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Every refusal would be a line in the log."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("part", ["pages", "api", "admin"])
+def test_everybody_is_answered_as_the_table_says(
+    part: str, trainee: User, analyst: User, outsider: User, admin: User
+) -> None:
+    cast = dict(zip(CAST, [None, trainee, analyst, outsider, admin], strict=True))
+    visitors = {name: Visitor(user) for name, user in cast.items()}
+    objects = make_objects(analyst)
+    surprises = []
+    for pattern in PATTERNS:
+        if part_of(pattern) != part:
+            continue
+        path = path_to(pattern, objects)
+        for method, (name, visitor) in product(METHODS, visitors.items()):
+            body = BODIES.get(pattern) if method == "POST" else None
+            answer, right = visitor.ask(method, path, body), expected(method, pattern, name)
+            if answer not in right:
+                rule = " or ".join(sorted(right))
+                surprises.append(f"{method} {pattern} as {name}: {answer}, not {rule}")
+    assert not surprises, "\n".join(["", *surprises])
+
+
+def part_of(pattern: str) -> str:
+    root = pattern.partition("/")[0]
+    return root if root in {"api", "admin"} else "pages"
+
+
+def path_to(pattern: str, objects: dict[str, str]) -> str:
+    path = f"/{pattern}".replace("//", "/")
+    for place, value in objects.items():
+        path = path.replace(place, value)
+    assert "<" not in path, f"make_objects has nothing to ask {path} for"
+    return path
