@@ -1,11 +1,16 @@
+import uuid
 from typing import Any
 
 from django import forms
 
 from simulations.models import Simulation
+from simulations.services import digest
 
 
 class SubmitForm(forms.Form):
+    """A question. Its one-time token makes sending the same form again ask nothing new."""
+
+    token = forms.CharField(widget=forms.HiddenInput, initial=uuid.uuid4, required=False)
     query = forms.CharField(
         label="Your question",
         help_text=f"Up to {Simulation.QUERY_LIMIT:,} characters are sent; the rest is cut off.",
@@ -24,6 +29,12 @@ class SubmitForm(forms.Form):
     def clean_query(self) -> str:
         # Browsers send every line end as two characters.
         return self.cleaned_data["query"].replace("\r\n", "\n")
+
+    @property
+    def idempotency_key(self) -> str:
+        """For double clicks, reloads and the Back button; a text that was edited is another one."""
+        token, query = self.cleaned_data["token"], self.cleaned_data["query"]
+        return f"form-{digest(token, query)}" if token else ""
 
 
 class FollowUpForm(SubmitForm):

@@ -87,7 +87,7 @@ def simulation_sources(request: HttpRequest) -> HttpResponse:
 def _ask(
     request: HttpRequest,
     form: SubmitForm,
-    ask: Callable[[str], Simulation],
+    ask: Callable[..., Simulation],
     template: str,
     context: dict[str, Any] | None = None,
 ) -> HttpResponse:
@@ -97,11 +97,13 @@ def _ask(
         status = 400
         if form.is_valid():
             try:
-                simulation = ask(form.cleaned_data["query"])
+                simulation = ask(form.cleaned_data["query"], idempotency_key=form.idempotency_key)
             except AppError as error:
                 form.add_error(None, error.message)
                 status = error.status_code
             else:
+                if simulation.is_replay:
+                    messages.info(request, "You asked this before, with the same form: here it is.")
                 return redirect("simulations:detail", pk=simulation.pk)
     context = {"form": form, "quota": Quota.of(request.user)} | (context or {})
     return render(request, template, context, status=status)

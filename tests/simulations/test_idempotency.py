@@ -1,9 +1,11 @@
 """Idempotency-Key: the same request again is answered with what it made the first time."""
 
+import re
 import threading
 
 import pytest
 from django.db import connections
+from django.test import Client
 
 from accounts.models import User
 from simulations import services
@@ -170,6 +172,77 @@ def test_a_key_stands_for_one_request_whatever_its_kind(analyst: User) -> None:
         replayed = [answer.status_code == 202 for answer in answers]
         assert replayed == [place == number for place in range(len(requests))]
     assert Simulation.objects.count() == 7
+
+
+# --- The pages' forms -------------------------------------------------------------------------
+
+
+def sign_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def fields_of(page: str, action: str = "") -> dict[str, str]:
+    """The hidden fields of the page's form that is sent to `action`, or to the page itself."""
+    form = re.search(rf"<form[^>]*{action}.*?</form>", page, re.DOTALL).group()
+    pairs = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
+    return {name: value for name, value in pairs if name != "csrfmiddlewaretoken"}
+
+
+def test_a_form_that_is_sent_twice_asks_once(analyst: User, outsider: User) -> None:
+    client = sign_in(analyst)
+    form = fields_of(client.get("/simulations/new/").content.decode(), "data-question")
+    first, again = (client.post("/simulations/new/", form | QUESTION) for _ in range(2))
+    assert (first.status_code, again.status_code) == (302, 302)
+    assert again.headers["Location"] == first.headers["Location"]
+    assert "You asked this before" in client.get(again.headers["Location"]).content.decode()
+    # Back, and another text: that is another question.
+    client.post("/simulations/new/", form | {"query": "Another question?"})
+    assert Simulation.objects.count() == 2
+    # A page that is loaded anew has a form of its own, and so has everybody else.
+    fresh = fields_of(client.get("/simulations/new/").content.decode(), "data-question")
+    client.post("/simulations/new/", fresh | QUESTION)
+    sign_in(outsider).post("/simulations/new/", form | QUESTION)
+    assert Simulation.objects.count() == 4
+
+
+def test_a_form_that_was_refused_can_be_sent_again(analyst: User) -> None:
+    User.objects.filter(pk=analyst.pk).update(monthly_simulation_limit=0)
+    client = sign_in(analyst)
+    form = fields_of(client.get("/simulations/new/").content.decode(), "data-question")
+    refused = client.post("/simulations/new/", form | QUESTION)
+    assert refused.status_code == 429
+    assert fields_of(refused.content.decode(), "data-question") == form
+    User.objects.filter(pk=analyst.pk).update(monthly_simulation_limit=1)
+    assert client.post("/simulations/new/", form | QUESTION).status_code == 302
+
+
+def test_a_follow_up_form_that_is_sent_twice_asks_once(analyst: User) -> None:
+    earlier = finished(analyst, Status.COMPLETED)
+    client = sign_in(analyst)
+    form = fields_of(client.get(f"/simulations/{earlier.pk}/").content.decode(), "follow-up")
+    path = f"/simulations/{earlier.pk}/follow-up/"
+    first, again = (client.post(path, form | QUESTION) for _ in range(2))
+    assert (first.status_code, again.status_code) == (302, 302)
+    assert again.headers["Location"] == first.headers["Location"]
+    assert Simulation.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "action"), [(Status.CANCELLED, "/new/"), (Status.FAILED, "/retry/")]
+)
+def test_asking_again_twice_asks_once(analyst: User, status: Status, action: str) -> None:
+    lost = finished(analyst, status)
+    client = sign_in(analyst)
+    paths = []
+    for _ in range(2):  # a page of its own each, as after the Back button
+        page = client.get(f"/simulations/{lost.pk}/").content.decode()
+        path = "/simulations/new/" if action == "/new/" else f"/simulations/{lost.pk}/retry/"
+        form = fields_of(page, action) if path in page else {}
+        paths.append(client.post(path, form).headers["Location"])
+    assert paths[0] == paths[1]
+    assert Simulation.objects.count() == 2
 
 
 # --- At the same time -------------------------------------------------------------------------
