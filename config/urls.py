@@ -22,6 +22,7 @@ api = [
     path("auth/logout", accounts_api.logout, name="logout"),
     path("auth/logoutall", accounts_api.logout_all, name="logout-all"),
     path("me", simulations_api.me, name="me"),
+    path("assistants", simulations_api.AssistantsView.as_view(), name="assistants"),
     path("simulations", simulations_api.SimulationsView.as_view(), name="simulations"),
     path("simulations/<uuid:pk>", simulations_api.SimulationView.as_view(), name="simulation"),
     path("simulations/<uuid:pk>/manifest", simulations_api.ManifestView.as_view(), name="manifest"),

@@ -32,6 +32,7 @@ BETA_PATHS = ("/threads", "/assistants")
 
 API = [
     # method, path, operation (as faults name it), handler
+    ("GET", "/models/{model:path}", "other", responses_api.fetch_model),
     ("POST", "/conversations", "open_conversation", responses_api.open_conversation),
     ("GET", "/conversations/{conversation}", "other", responses_api.fetch_conversation),
     ("DELETE", "/conversations/{conversation}", "other", responses_api.delete_conversation),

@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator import reading
 from emulator.calls import Call
-from emulator.errors import invalid, missing, not_found, wrong_type
+from emulator.errors import ApiError, invalid, missing, not_found, wrong_type
 from emulator.responses_json import conversation_json, item_json, response_json
 from emulator.runs import (
     Conversation,
@@ -22,6 +22,16 @@ from emulator.runs import (
 MAX_NEW_ITEMS = 20
 MIN_OUTPUT_TOKENS = 16
 UNKNOWN_MODEL = "no-such-model"
+UNSUPPORTED = {"temperature": ("o1", "o3", "o4"), "reasoning": ("gpt-4",)}
+"""Models, by the beginning of their names, that refuse a parameter; the error has no code."""
+
+
+def fetch_model(call: Call) -> dict[str, Any]:
+    model = call.path["model"]
+    if model == UNKNOWN_MODEL:
+        message = f"The model '{model}' does not exist"
+        raise ApiError(404, message, param="model", code="model_not_found")
+    return {"id": model, "object": "model", "created": int(call.now), "owned_by": "emulator"}
 
 
 def open_conversation(call: Call) -> dict[str, Any]:
@@ -116,6 +126,10 @@ def _check_settings(body: dict[str, Any]) -> None:
             param="model",
             code="model_not_found",
         )
+    for name, models in UNSUPPORTED.items():
+        if body.get(name) is not None and body["model"].startswith(models):
+            message = f"Unsupported parameter: '{name}' is not supported with this model."
+            raise invalid(message, param=name)
     if body.get("input") in (None, "", []):
         raise missing("input")
     if body.get("background") and body.get("store") is False:

@@ -96,6 +96,10 @@ class State:
         }
 
 
+SETTINGS = ("max_output_tokens", "reasoning", "temperature", "tools")
+"""Of a request, beside model and instructions, what the ledger shows of it."""
+
+
 def _ledger_entry(run: Run, now: float) -> dict[str, Any]:
     usage = run.usage(now)
     return {
@@ -110,6 +114,7 @@ def _ledger_entry(run: Run, now: float) -> dict[str, Any]:
         "input": run.sent,
         "instructions": run.instructions,
         "model": run.model,
+        "settings": {name: run.request[name] for name in SETTINGS if name in run.request},
         "answer": run.answer(now),
         "usage": usage
         and {

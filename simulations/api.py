@@ -16,14 +16,35 @@ from accounts.api import StrictSerializer, TextField
 from accounts.permissions import HasSimulations
 from simulations import services
 from simulations.manifest import build_manifest
-from simulations.models import Citation, Simulation
+from simulations.models import Assistant, Citation, Simulation
 from simulations.quota import Quota
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
-class SubmitSerializer(StrictSerializer):
+class QuerySerializer(StrictSerializer):
     query = TextField()
+
+
+class AssistantField(serializers.PrimaryKeyRelatedField):
+    """By its id; left out or null: the default one."""
+
+    default_error_messages = {
+        "does_not_exist": "No assistant has the id {pk_value}: choose one of "
+        "GET /api/v1/assistants.",
+        "incorrect_type": "Send the id of an assistant, a number: GET /api/v1/assistants has them.",
+    }
+
+
+class SubmitSerializer(QuerySerializer):
+    # Services say it of one that is switched off: a replay of its question is none.
+    assistant = AssistantField(queryset=Assistant.objects.all(), required=False, allow_null=True)
+
+
+class AssistantSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Assistant
+        fields = ["id", "name", "is_default"]
 
 
 class CitationSerializer(serializers.ModelSerializer):
@@ -48,6 +69,7 @@ class SimulationSummarySerializer(serializers.ModelSerializer):
             "status",
             "query",
             "query_truncated",
+            "assistant",
             "conversation",
             "retry_of",
             "tokens_used",
@@ -113,11 +135,9 @@ class SimulationsView(APIView):
         return pages.get_paginated_response(SimulationSummarySerializer(page, many=True).data)
 
     def post(self, request: Request) -> Response:
-        query = read_query(request)
-        return accepted(
-            request,
-            services.submit(request.user, query, idempotency_key=read_idempotency_key(request)),
-        )
+        asked = read_body(SubmitSerializer, request)
+        key = read_idempotency_key(request)
+        return accepted(request, services.submit(request.user, **asked, idempotency_key=key))
 
 
 class SimulationView(APIView):
@@ -161,10 +181,19 @@ class FollowUpsView(APIView):
     permission_classes = [HasSimulations]
 
     def post(self, request: Request, pk: str) -> Response:
-        simulation, query = find(request, pk), read_query(request)
+        simulation, asked = find(request, pk), read_body(QuerySerializer, request)
         key = read_idempotency_key(request)
-        following = services.follow_up(request.user, simulation, query, idempotency_key=key)
+        following = services.follow_up(request.user, simulation, **asked, idempotency_key=key)
         return accepted(request, following)
+
+
+class AssistantsView(APIView):
+    permission_classes = [HasSimulations]
+
+    def get(self, request: Request) -> Response:
+        """Those that a new question may name; all of them, as there are few."""
+        Assistant.objects.current()
+        return Response(AssistantSerializer(Assistant.objects.active(), many=True).data)
 
 
 def find(request: Request, pk: str) -> Simulation:
@@ -172,10 +201,10 @@ def find(request: Request, pk: str) -> Simulation:
     return get_object_or_404(visible.prefetch_related("citations"), pk=pk)
 
 
-def read_query(request: Request) -> str:
-    serializer = SubmitSerializer(data=request.data)
+def read_body(kind: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    serializer = kind(data=request.data)
     serializer.is_valid(raise_exception=True)
-    return serializer.validated_data["query"]
+    return serializer.validated_data
 
 
 def read_idempotency_key(request: Request) -> str:

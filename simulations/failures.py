@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from simulations.models import StopReason
+from simulations.models import ASSISTANT_REFUSED, StopReason
 from simulations.providers.base import ProviderError, RunSnapshot, RunState
 from simulations.tools import MAX_ROUNDS
 
@@ -16,6 +16,16 @@ ADVICE = {
     "expired": "The provider took too long. Retry it later.",
     "cancelled": "The run was ended at the provider. Retry it.",
     "failed": "The provider could not finish it. Retry it.",
+}
+
+# What an assistant asks for, by the provider's name of it.
+SETTINGS = {
+    "model": "model",
+    "instructions": "instructions",
+    "max_output_tokens": "number of output tokens",
+    "reasoning": "reasoning effort",
+    "temperature": "temperature",
+    "tools": "tools",
 }
 
 
@@ -57,6 +67,35 @@ def describe_end(result: RunSnapshot) -> dict[str, Any]:
         "status": 502,
         "error_detail": result.reason,
     }
+
+
+def describe_refused_run(error: ProviderError, asked_for: str, assistant: str) -> dict[str, Any]:
+    """Where the settings of an assistant are to blame, it says which and whose.
+
+    `asked_for`: the model or, on the assistants protocol, the remote assistant.
+    """
+    if knows_not(error, asked_for):
+        problem = f"The provider does not know “{asked_for}”, which the assistant"
+    elif setting := SETTINGS.get(error.param.partition(".")[0]):
+        problem = f"The provider refused the {setting} that the assistant"
+    else:
+        return describe_refusal(error)
+    return {
+        "code": ASSISTANT_REFUSED,
+        "message": f"{problem} “{assistant}” asks for. An administrator must correct the assistant "
+        "under Admin, Assistants; then retry the question.",
+        "status": 502,
+        "error_detail": error.message,
+    }
+
+
+def knows_not(error: ProviderError, asked_for: str) -> bool:
+    """Whether a model or remote assistant is unknown there, or closed to these credentials.
+
+    Other servers have no code for it, but name what they don't know.
+    """
+    is_named = bool(asked_for) and asked_for in error.message
+    return error.code == "model_not_found" or (error.status == 404 and is_named)
 
 
 def describe_refusal(error: ProviderError) -> dict[str, Any]:

@@ -171,6 +171,9 @@ def describe_assistants(simulation: Simulation, runs: Iterable[Run]) -> list[Par
             "model": revision.model or None,
             "remote_id": revision.remote_id or None,
             "max_output_tokens": revision.max_output_tokens,
+            "reasoning_effort": revision.reasoning_effort or None,
+            "temperature": revision.temperature,
+            "tools": revision.tools,
             "instructions": revision.instructions,
             # Else a remote assistant has its own, and these were not used.
             "instructions_sent": sent,

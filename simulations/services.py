@@ -36,6 +36,10 @@ class QueryTooLong(AppError):
     LIMIT = 100_000
 
 
+class AssistantSwitchedOff(AppError):
+    status_code = 409
+
+
 class StateForbids(AppError):
     status_code = 409
 
@@ -47,32 +51,44 @@ class IdempotencyKeyReused(AppError):
     )
 
 
-def submit(owner: User, query: str, *, idempotency_key: str = "") -> Simulation:
+def submit(
+    owner: User,
+    query: str,
+    *,
+    assistant: Assistant | None = None,
+    idempotency_key: str = "",
+) -> Simulation:
     """Accepts a query: a PENDING row that the engine takes from there.
 
-    What is longer than 12,000 characters is cut, and the row says so. Raises OpenAINotConfigured,
-    QueryTooLong, MonthlyLimitReached or IdempotencyKeyReused, and then creates nothing.
+    Without `assistant` the default one answers. What is longer than 12,000 characters is cut, and
+    the row says so. Raises OpenAINotConfigured, AssistantSwitchedOff, QueryTooLong,
+    MonthlyLimitReached or IdempotencyKeyReused, and then creates nothing.
     """
-    return _accept(owner, query, idempotency_key, digest(query))
+    chosen = [f"assistant {assistant.pk}"] if assistant else []
+    return _accept(owner, query, idempotency_key, digest(query, *chosen), assistant=assistant)
 
 
 def follow_up(
     owner: User, simulation: Simulation, query: str, *, idempotency_key: str = ""
 ) -> Simulation:
-    """Asks on in the same conversation; waits there for its turn. Raises as `submit` does."""
+    """Asks the same assistant on in the same conversation; waits there for its turn.
+
+    Raises as `submit` does.
+    """
     _check_owner(owner, simulation)
     return _accept(
         owner,
         query,
         idempotency_key,
         digest(query, f"follow-up {simulation.pk}"),
+        assistant=simulation.assistant,
         conversation=simulation.conversation,
         follows=simulation,
     )
 
 
 def retry(owner: User, simulation: Simulation, *, idempotency_key: str = "") -> Simulation:
-    """Asks a failed question anew: another simulation, which names the old one.
+    """Asks the same assistant a failed question anew: another simulation, which names the old one.
 
     It goes on in the conversation it was asked in, if that holds earlier answers and the provider
     still knows it. Raises as `submit` does, and StateForbids for what has not failed or was
@@ -88,6 +104,7 @@ def retry(owner: User, simulation: Simulation, *, idempotency_key: str = "") -> 
         simulation.query,
         idempotency_key,
         digest(f"retry {simulation.pk}"),
+        assistant=simulation.assistant,
         conversation=simulation.conversation if goes_on else None,
         retry_of=simulation,
         query_truncated=simulation.query_truncated,
@@ -139,12 +156,13 @@ def _accept(
     idempotency_key: str,
     request_digest: str,
     *,
+    assistant: Assistant | None,
     conversation: Conversation | None = None,
     query_truncated: bool = False,
     follows: Simulation | None = None,
     retry_of: Simulation | None = None,
 ) -> Simulation:
-    assistant = Assistant.objects.current()
+    assistant = assistant or Assistant.objects.current()
     with transaction.atomic():
         # The lock makes count and insert one: concurrent submissions of a user take turns.
         # SQLite has no row locks; there the transaction is IMMEDIATE.
@@ -153,6 +171,7 @@ def _accept(
             return replayed
         _check_followed(follows)
         _check_retried(retry_of)
+        _check_assistant(assistant)
         _check_query(query)
         Quota.of(locked).check()
         return Simulation.objects.create(
@@ -193,6 +212,13 @@ def _check_retried(retry_of: Simulation | None) -> None:
     if retried:
         raise StateForbids(
             "This simulation was retried before.", details={"retried_as": str(retried.pk)}
+        )
+
+
+def _check_assistant(assistant: Assistant) -> None:
+    if not assistant.is_active:
+        raise AssistantSwitchedOff(
+            f"The assistant “{assistant}” is switched off. Ask another one, as a new question."
         )
 
 

@@ -7,13 +7,14 @@ from accounts.models import Module, User
 from knowledge.context import text_as_sent
 from knowledge.search.articles import search_articles
 from knowledge.search.query import InvalidQuery
+from simulations.models import Assistant, Tool
 
 MAX_ROUNDS = 5
 MAX_ARTICLES = 3
 
 SEARCH_KNOWLEDGE = {
     "type": "function",
-    "name": "search_knowledge",
+    "name": Tool.SEARCH_KNOWLEDGE.value,
     "description": (
         "Searches the knowledge base for articles that hold all the words given, in any form. "
         'Quotes keep words together, a minus before a word leaves it out, "or" finds either.'
@@ -28,14 +29,15 @@ SEARCH_KNOWLEDGE = {
 }
 
 
-def tools_for(owner: User) -> tuple[dict[str, Any], ...]:
+def tools_for(assistant: Assistant, owner: User) -> tuple[dict[str, Any], ...]:
     """What a run on behalf of this user is offered: it searches what they may read themselves."""
-    return (SEARCH_KNOWLEDGE,) if owner.has_module(Module.KNOWLEDGE_BASE) else ()
+    offered = Tool.SEARCH_KNOWLEDGE in assistant.tools and owner.has_module(Module.KNOWLEDGE_BASE)
+    return (SEARCH_KNOWLEDGE,) if offered else ()
 
 
-def answer_call(owner: User, name: str, arguments: str) -> str:
+def answer_call(assistant: Assistant, owner: User, name: str, arguments: str) -> str:
     """A tool's output as JSON; what can't be answered gets an `error` that says why."""
-    if name != SEARCH_KNOWLEDGE["name"]:
+    if name not in assistant.tools:
         return _error(f"There is no tool named {name!r}.")
     if not owner.has_module(Module.KNOWLEDGE_BASE):
         return _error("The user may not read the knowledge base.")

@@ -4,7 +4,7 @@ import hashlib
 
 from django.conf import settings
 
-from accounts.models import Role, User
+from accounts.models import Role
 from knowledge.context import text_as_sent
 from knowledge.grounding import Source, find_sources
 from simulations.models import Citation, Simulation, ToolCall
@@ -40,7 +40,9 @@ def build_turn(simulation: Simulation, number: int) -> Turn:
         safety_identifier=owner,
         conversation_id=simulation.conversation.provider_id,
         anchor=simulation.turn_anchor,
-        tools=tools_for(simulation.owner),
+        temperature=assistant.temperature,
+        reasoning_effort=assistant.reasoning_effort,
+        tools=tools_for(assistant, simulation.owner),
         tool_outputs=tool_outputs(simulation, number - 1) if number > 1 else (),
     )
 
@@ -48,12 +50,13 @@ def build_turn(simulation: Simulation, number: int) -> Turn:
 def tool_outputs(simulation: Simulation, number: int) -> tuple[ToolOutput, ...]:
     """The outputs of a round of tool calls; each is made once and then kept."""
     calls = ToolCall.objects.filter(run__simulation=simulation, round=number)
-    return tuple(ToolOutput(call.call_id, _output_of(call, simulation.owner)) for call in calls)
+    return tuple(ToolOutput(call.call_id, _output_of(call, simulation)) for call in calls)
 
 
-def _output_of(call: ToolCall, owner: User) -> str:
+def _output_of(call: ToolCall, simulation: Simulation) -> str:
     if not call.output:
-        call.output = answer_call(owner, call.name, call.arguments)
+        assistant, owner = simulation.assistant, simulation.owner
+        call.output = answer_call(assistant, owner, call.name, call.arguments)
         call.save(update_fields=["output"])
     return call.output
 

@@ -1,10 +1,11 @@
 """What is stored: who answers, the job itself, and what its runs cost and brought."""
 
-from simulations.models.assistant import Assistant, AssistantRevision
+from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
 from simulations.models.run import Run, ToolCall, WebhookHint
 from simulations.models.simulation import (
     ACTIVE,
+    ASSISTANT_REFUSED,
     CONVERSATION_GONE,
     TRANSITIONS,
     Conversation,
@@ -16,17 +17,20 @@ from simulations.models.simulation import (
 
 __all__ = [
     "ACTIVE",
+    "ASSISTANT_REFUSED",
     "CONVERSATION_GONE",
     "TRANSITIONS",
     "Assistant",
     "AssistantRevision",
     "Citation",
     "Conversation",
+    "Effort",
     "Run",
     "Simulation",
     "SimulationQuerySet",
     "Status",
     "StopReason",
+    "Tool",
     "ToolCall",
     "WebhookHint",
 ]

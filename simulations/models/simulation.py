@@ -31,6 +31,8 @@ ACTIVE = list(TRANSITIONS)
 
 # The error code of a question whose conversation the provider has deleted.
 CONVERSATION_GONE = "conversation_gone"
+# And of one whose assistant asks the provider for what it does not have.
+ASSISTANT_REFUSED = "assistant_refused"
 
 
 class StopReason(models.TextChoices):

@@ -45,9 +45,13 @@ class AssistantsProvider:
     sends_instructions = False
 
     def __init__(self, client: openai.OpenAI) -> None:
+        self.assistants = client.beta.assistants.with_raw_response
         self.threads = client.beta.threads.with_raw_response
         self.messages = client.beta.threads.messages.with_raw_response
         self.runs = client.beta.threads.runs.with_raw_response
+
+    def find_assistant(self, name: str) -> None:
+        call_json(self.assistants.retrieve, name)
 
     def open_turn(self, turn: Turn) -> OpenedTurn:
         """Opens the thread and posts the question; a message posted before is found again."""

@@ -69,6 +69,8 @@ class Turn:
     safety_identifier: str
     conversation_id: str = ""
     anchor: str = ""
+    temperature: float | None = None
+    reasoning_effort: str = ""
     tools: tuple[dict[str, Any], ...] = ()
     tool_outputs: tuple[ToolOutput, ...] = ()
     known_run_ids: frozenset[str] = frozenset()
@@ -112,6 +114,7 @@ class ProviderError(Exception):
 
     `retryable`: the same call may succeed later. `ambiguous`: it may have been accepted.
     `retry_after`: seconds, if the provider named them. `status`: of the HTTP answer, if any.
+    `param`: the part of the request that the provider blames, if it names one.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class ProviderError(Exception):
         ambiguous: bool = False,
         retry_after: float | None = None,
         status: int | None = None,
+        param: str = "",
     ) -> None:
         super().__init__(message)
         self.message = storable(message)
@@ -131,6 +135,7 @@ class ProviderError(Exception):
         self.ambiguous = ambiguous
         self.retry_after = retry_after
         self.status = status
+        self.param = param
 
     @property
     def is_busy(self) -> bool:
@@ -143,6 +148,10 @@ class Provider(Protocol):
     """Whether tool outputs go into the run that asked for them, or start one of their own."""
     sends_instructions: ClassVar[bool]
     """Whether a run names its model and instructions, or a remote assistant that has its own."""
+
+    def find_assistant(self, name: str) -> None:
+        """Raises the ProviderError that it answers with where it knows none of this name: a model
+        or, where it `sends_instructions` not, a remote assistant."""
 
     def open_turn(self, turn: Turn) -> OpenedTurn:
         """Prepares the conversation; costs nothing, so it may be done again after a failure.

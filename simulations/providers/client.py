@@ -124,6 +124,7 @@ def _from_status(error: openai.APIStatusError) -> ProviderError:
         ambiguous=status == 408 or status >= 500,
         retry_after=_retry_after(error.response.headers),
         status=status,
+        param=error.param if isinstance(error.param, str) else "",
     )
 
 
@@ -145,10 +146,12 @@ def _message(error: openai.APIStatusError) -> str:
 
 
 def _code(error: openai.APIStatusError) -> str:
+    status = error.status_code
     # The lock has a code of its own on responses only; assistants say it in words.
     if any(words in _message(error) for words in BUSY):
         return "conversation_locked"
-    return error.code or f"http_{error.status_code}"
+    # Other servers send numbers, or none.
+    return error.code if isinstance(error.code, str) and error.code else f"http_{status}"
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:

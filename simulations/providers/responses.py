@@ -41,7 +41,11 @@ class ResponsesProvider:
     def __init__(self, client: openai.OpenAI) -> None:
         self.responses = client.responses.with_raw_response
         self.conversations = client.conversations.with_raw_response
+        self.models = client.models.with_raw_response
         self.items = client.conversations.items.with_raw_response
+
+    def find_assistant(self, name: str) -> None:
+        call_json(self.models.retrieve, name)
 
     def open_turn(self, turn: Turn) -> OpenedTurn:
         if turn.conversation_id:
@@ -78,6 +82,8 @@ class ResponsesProvider:
             instructions=turn.instructions,
             input=outputs or turn.prompt,
             tools=turn.tools or openai.omit,
+            temperature=openai.omit if turn.temperature is None else turn.temperature,
+            reasoning={"effort": turn.reasoning_effort} if turn.reasoning_effort else openai.omit,
             conversation=turn.conversation_id,
             background=True,
             store=True,

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from simulations.failures import describe_refusal
+from simulations.failures import describe_refusal, describe_refused_run
 from simulations.models import (
     CONVERSATION_GONE,
     Citation,
@@ -211,6 +211,11 @@ class StartRun(StartingStep):
         else:
             self._withdraw(error)
             super().fail(error)
+
+    def give_up(self, error: ProviderError) -> None:
+        assistant = self.simulation.assistant.name
+        described = describe_refused_run(error, self._asked_for(), assistant)
+        self._fail(self.fenced(), **described)
 
     def _own(self) -> SimulationQuerySet:
         return Simulation.objects.active().filter(pk=self.simulation.pk, run=self.run.pk)

@@ -66,6 +66,7 @@ POST    in 302 302 302 302 simulations/new/
 POST    in 200 200 200 200 simulations/new/sources/
 POST   404 404 404 404 404 webhooks/openai/
 
+GET    401 200 200 200 200 api/v1/assistants
 POST   400 400 400 400 400 api/v1/auth/login
 POST   401 204 204 204 204 api/v1/auth/logout
 POST   401 204 204 204 204 api/v1/auth/logoutall
@@ -145,7 +146,7 @@ ANY     in  in  in  in 404 admin/r/<content_type_id>/<object_id>/
 ANY     in  in  in  in 200 admin/simulations/assistant/
 ANY     in  in  in  in 302 admin/simulations/assistant/<object_id>/
 ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/change/
-ANY     in  in  in  in 403 admin/simulations/assistant/<object_id>/delete/
+ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/delete/
 GET     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/
 ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
 POST    in  in  in  in 302 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/

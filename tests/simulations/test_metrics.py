@@ -217,10 +217,16 @@ def test_unwanted_runs_still_to_be_ended(done: Simulation) -> None:
 def test_tool_calls_by_name_and_answer(done: Simulation, analyst: User) -> None:
     run = done.runs.create()
     answers = [
-        ("search_knowledge", tools.answer_call(analyst, "search_knowledge", '{"query": "gate"}')),
-        ("search_knowledge", tools.answer_call(analyst, "search_knowledge", "no JSON")),
+        (
+            "search_knowledge",
+            tools.answer_call(Assistant(), analyst, "search_knowledge", '{"query": "gate"}'),
+        ),
+        (
+            "search_knowledge",
+            tools.answer_call(Assistant(), analyst, "search_knowledge", "no JSON"),
+        ),
         ("search_knowledge", ""),
-        ("made_up", tools.answer_call(analyst, "made_up", "{}")),
+        ("made_up", tools.answer_call(Assistant(), analyst, "made_up", "{}")),
         ("search_knowledge", json.dumps({"articles": [{"error": "Said so."}]})),
     ]
     for position, (name, output) in enumerate(answers):

@@ -56,9 +56,9 @@ def test_the_providers_words_go_to_administrators_only(
 ) -> None:
     settings.OPENAI_MODEL = "no-such-model"
     simulation = drive(services.submit(analyst, "A question?"), slices=10)
-    assert simulation.error_code == "model_not_found"
-    assert "no-such-model" not in simulation.error_message
-    assert "no-such-model" in simulation.error_detail
+    assert simulation.error_code == "assistant_refused"
+    assert "does not exist" not in simulation.error_message
+    assert "does not exist" in simulation.error_detail
     assert not Simulation.objects.charged().exists()
 
 

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from accounts.models import User
 from knowledge.models import Article
 from simulations import services
-from simulations.models import Simulation
+from simulations.models import Assistant, Simulation
 from simulations.tools import answer_call
 from simulations.turns import ground
 from tests.conftest import ApiClient
@@ -67,7 +67,7 @@ def test_not_by_the_page(hidden: Article, analyst: User, query: str) -> None:
 @pytest.mark.parametrize("query", QUERIES)
 def test_not_by_the_tool(hidden: Article, analyst: User, admin: User, query: str) -> None:
     for user in (analyst, admin):
-        output = answer_call(user, "search_knowledge", json.dumps({"query": query}))
+        output = answer_call(Assistant(), user, "search_knowledge", json.dumps({"query": query}))
         assert "articles" in json.loads(output)
         assert "anzibar" not in output
 

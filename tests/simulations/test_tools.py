@@ -11,7 +11,7 @@ from accounts.models import Module, User
 from knowledge.models import Article
 from simulations import services
 from simulations.engine import Engine
-from simulations.models import Run, Simulation, Status, ToolCall
+from simulations.models import Assistant, Run, Simulation, Status, ToolCall
 from simulations.tools import MAX_ARTICLES, answer_call
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess
@@ -63,7 +63,9 @@ def test_search_answers_with_a_few_articles_as_they_would_be_sent(
     for number in range(4):
         text = "Guards.\n---\n" + "x" * 5_000
         Article.objects.create(slug=f"new-{number}", title="New", text=text, status="published")
-    found = json.loads(answer_call(analyst, "search_knowledge", '{"query": "guards"}'))["articles"]
+    found = json.loads(
+        answer_call(Assistant(), analyst, "search_knowledge", '{"query": "guards"}')
+    )["articles"]
     assert len(found) == MAX_ARTICLES
     assert found[0]["text"].startswith("Guards.\n\\---\n")
     assert found[0]["text"].endswith("[...truncated]")
@@ -142,18 +144,22 @@ def test_bad_arguments_get_an_error_and_the_run_goes_on(
     ],
 )
 def test_arguments_that_make_no_sense_get_an_error(analyst: User, arguments: str) -> None:
-    [problem] = json.loads(answer_call(analyst, "search_knowledge", arguments)).values()
+    [problem] = json.loads(
+        answer_call(Assistant(), analyst, "search_knowledge", arguments)
+    ).values()
     assert "The arguments must be" in problem
 
 
 @pytest.mark.parametrize("query", ["", "?", "\0", "\ud800", '"', "NEAR(a) OR *"])
 def test_any_text_can_be_searched_for(analyst: User, query: str) -> None:
-    output = answer_call(analyst, "search_knowledge", json.dumps({"query": query}))
+    output = answer_call(Assistant(), analyst, "search_knowledge", json.dumps({"query": query}))
     assert json.loads(output) == {"articles": []}
 
 
 def test_too_long_a_query_gets_an_error_that_says_so(analyst: User) -> None:
-    output = answer_call(analyst, "search_knowledge", json.dumps({"query": "guards " * 10_000}))
+    output = answer_call(
+        Assistant(), analyst, "search_knowledge", json.dumps({"query": "guards " * 10_000})
+    )
     assert json.loads(output) == {"error": "Search for at most 500 characters."}
 
 
