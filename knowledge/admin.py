@@ -1,6 +1,10 @@
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from knowledge.exchange.admin import ExchangeMixin
 from knowledge.forms import ArticleForm
@@ -33,11 +37,34 @@ def describe_link(revision: KeywordArticleRevision, other: Article | Keyword | N
     return f"{change} {name}, position {revision.position}"
 
 
+class LabelledFormSet(forms.BaseInlineFormSet):
+    """The admin's tables have a header for each column, but no label for each field."""
+
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            # Under the buttons that the admin puts around some.
+            widget = getattr(field.widget, "widget", field.widget)
+            widget.attrs["aria-label"] = capfirst(field.label or "")
+
+
 class KeywordLinkInline(admin.TabularInline):
     model = KeywordArticle
+    formset = LabelledFormSet
     extra = 1
     autocomplete_fields = ["article", "keyword"]
     fields = ["article", "position"]
+
+    class Media:
+        js = ["admin/js/jquery.init.js", "admin/js/autocomplete.js", "js/admin.js"]
+
+
+class PositionForm(forms.ModelForm):
+    """A keyword's place, in the list of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["position"].widget.attrs["aria-label"] = f"Position of “{self.instance}”"
 
 
 @admin.register(Keyword)
@@ -48,6 +75,9 @@ class KeywordAdmin(ExchangeMixin, RevisionAdmin):
     search_fields = ["phrase"]
     restored_fields = ["phrase", "whole_word", "position"]
     inlines = [KeywordLinkInline]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[forms.ModelForm]:
+        return super().get_changelist_form(request, **{"form": PositionForm} | kwargs)
 
     def related_changes(self, item: Keyword) -> list[RelatedChange]:
         return link_changes("article", keyword_id=item.pk)

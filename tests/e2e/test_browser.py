@@ -56,7 +56,7 @@ def visit(
     tolerated: str = "nothing",
     **options: object,
 ) -> Iterator[Page]:
-    """A signed-in user's page; nothing may go wrong on it, or leave the site.
+    """A user's page, or nobody's; nothing may go wrong on it, or leave the site.
 
     `tolerated`: words of a console message that the test provokes.
     """
@@ -76,13 +76,18 @@ def visit(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", watch_request)
     page.goto(path)
+    if username:
+        sign_in(page, username)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def sign_in(page: Page, username: str) -> None:
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: "next=" not in url)
-    yield page
-    context.close()
-    assert complaints == []
 
 
 def photograph(page: Page, name: str) -> None:

@@ -1,0 +1,124 @@
+"""Every page of the table in Debian's Chromium: accessible, light, and as wide as its window."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from tests import services
+from tests.e2e import test_browser
+from tests.e2e.stack import Stack
+from tests.e2e.test_browser import sign_in
+from tests.pages.table import PAGES, PageCase
+
+pytestmark = [
+    *test_browser.pytestmark,
+    pytest.mark.skipif(services.ON_POSTGRESQL, reason="The pages are the same on each database"),
+]
+browser = test_browser.browser
+
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 360, "height": 800}
+# What a first visit may take.
+MAX_BYTES = 120_000
+AXE = Axe()
+ALL_RULES = {"resultTypes": ["violations"]}
+# Those that depend on the theme.
+COLOURS = ALL_RULES | {"runOnly": ["color-contrast", "link-in-text-block"]}
+
+
+# Transitions of colours, when the scheme changes; what moves for ever has no end to wait for.
+UNTIL_STILL = """Promise.all(document.getAnimations()
+    .filter(animation => animation.effect.getComputedTiming().endTime < Infinity)
+    .map(animation => animation.finished))"""
+
+
+class Visitor:
+    """A user's browser, which keeps no files between two pages and counts what each costs."""
+
+    def __init__(self, browser: Browser, url: str, username: str) -> None:
+        self.site = urlsplit(url).netloc
+        self.page = browser.new_context(base_url=url).new_page()
+        self.bytes = 0
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        if username:
+            self.page.goto("/")
+            sign_in(self.page, username)
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Network.enable")
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        session.on("Network.requestWillBeSent", self._count_request)
+        session.on("Network.loadingFinished", self._count_bytes)
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def open(self, path: str) -> int:
+        """The status; nothing may have gone wrong, and everything must be from this site."""
+        self.bytes = 0
+        self.requests.clear()
+        self.complaints.clear()
+        self.page.set_viewport_size(DESKTOP)
+        response = self.page.goto(path)
+        assert self.complaints == []
+        return response.status
+
+    def _count_request(self, event: dict[str, Any]) -> None:
+        url = urlsplit(event["request"]["url"])
+        # What a page asks for once it is there is no part of it.
+        if url.scheme == "data" or event["type"] in {"Fetch", "XHR"}:
+            return
+        if url.netloc != self.site:
+            self.complaints.append(f"request to {url.netloc}")
+        self.requests.append(url.path)
+
+    def _count_bytes(self, event: dict[str, Any]) -> None:
+        self.bytes += round(event["encodedDataLength"])
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        # An error page's own status is no problem of the page.
+        if message.type in {"error", "warning"} and "Failed to load" not in message.text:
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def visitors(browser: Browser, stack: Stack) -> dict[str, Visitor]:
+    """By username; nobody's too. Each signs in once."""
+    stack.shell("from tests.pages.world import build_world; build_world()")
+    users = {page.user for page in PAGES}
+    return {user: Visitor(browser, stack.url, user) for user in users}
+
+
+@pytest.mark.parametrize("case", PAGES, ids=lambda case: case.name)
+def test_a_page(visitors: dict[str, Visitor], case: PageCase) -> None:
+    visitor = visitors[case.user]
+    assert visitor.open(case.path) == case.status
+    assert weigh(visitor, case) == []
+    found = [*examine(visitor.page, "light"), *examine(visitor.page, "dark", COLOURS)]
+    assert not found, "\n".join(found)
+    visitor.page.set_viewport_size(PHONE)
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def weigh(visitor: Visitor, case: PageCase) -> list[str]:
+    """What is too much of a first visit; Django's admin brings more."""
+    if case.is_admin:
+        return []
+    problems = []
+    if visitor.bytes > MAX_BYTES:
+        problems.append(f"{visitor.bytes} bytes")
+    if len(visitor.requests) > 1 + case.requests:
+        problems.append(f"asks for {', '.join(visitor.requests)}")
+    return problems
+
+
+def examine(page: Page, scheme: str, rules: dict[str, Any] = ALL_RULES) -> Iterator[str]:
+    """What axe objects to."""
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(UNTIL_STILL)
+    for violation in AXE.run(page, options=rules).response["violations"]:
+        for node in violation["nodes"]:
+            yield f"{scheme}: {violation['id']}: {node['html'][:160]}: {node['failureSummary']}"

@@ -1,0 +1,219 @@
+"""What the pages show in tests and pictures: the seed articles, and a year of simulations.
+
+The same in each process: made by Django's test runner, or through the product's own shell.
+"""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.management import call_command
+from django.utils import timezone
+
+from accounts.models import ApiToken, Module, Role, User
+from knowledge.models import Article, Keyword
+from simulations.models import Assistant, Conversation, Run, Simulation, Status
+from simulations.turns import ground
+from tests.pages.table import ANSWERED, CANCELLED, DRAFT, FAILED, FOLLOWED_UP, QUEUED, RUNNING
+
+QUESTION = (
+    "We open a field office with twelve staff next month. How do we improve access control and "
+    "encryption before the first visitors come, and who should answer for it?"
+)
+QUESTIONS = [
+    "Four staff move by road between two field offices next week. Which threats matter most on "
+    "convoy movement, and what should stop us from leaving?",
+    "Is our evacuation plan for the northern compound realistic if the airport closes?",
+    "What do we tell families during the first day of an abduction?",
+    "Which residential security measures fit a shared flat in the capital?",
+    "How should we report an incident at a checkpoint, and to whom?",
+    "A demonstration is announced on our street for Friday. Do we close the office?",
+    "Which medical evacuation arrangements does a two-week mission need?",
+    "How do we protect laptops and phones against digital threats on the way?",
+]
+ANSWER = """\
+### What to do first
+
+Start with **who may come in**. Most losses at new field offices come through the front door, not \
+over the wall.
+
+1. **Issue photo badges** to all twelve staff, and make the guard check them at each entry.
+2. Keep one visitors' log, and escort visitors from the gate to the person they visit.
+3. Encrypt every laptop and phone *before* it leaves headquarters.
+
+| Measure | Answers for it | By |
+| --- | --- | --- |
+| Badges and visitors' log | Office manager | Day 1 |
+| Disk encryption | IT focal point | Before travel |
+| Key register | Security focal point | Week 2 |
+
+### Who should answer for it
+
+The head of office answers for the whole. Review the measures after the first month:
+
+- Who entered without a badge, and why?
+- Which devices are `not encrypted`?
+
+> A measure that nobody checks is a sign on a door.
+"""
+PAST = 240
+MONTH = timedelta(days=30)
+
+
+def build_world() -> None:
+    call_command("seed_knowledge", verbosity=0)
+    cast = make_cast()
+    assistants = [Assistant.objects.current(), Assistant.objects.create(name="Travel desk")]
+    make_past([*cast.values()], assistants)
+    make_present(cast["analyst"], assistants[0])
+    ApiToken.objects.create(user=cast["analyst"], name="Weekly report")
+    make_draft(cast["admin"])
+
+
+def make_draft(author: User) -> None:
+    text = "# Crossing rivers\n\nEveryone wears a life vest before they step on a pontoon.\n"
+    draft = Article(
+        pk=DRAFT, slug="pontoon-001", title="Crossing Rivers by Pontoon", category="Movement"
+    )
+    for draft.text in [text, f"{text}\nOne vehicle at a time.\n"]:
+        draft._history_user = author
+        draft.save()
+    Keyword.objects.create(phrase="pontoon").links.create(article=draft)
+
+
+def make_cast() -> dict[str, User]:
+    modules = {"trainee": [Module.SIMULATIONS]}
+    for name in ["admin", "analyst", "trainee", "amina", "jonas"]:
+        role = Role.ADMIN if name == "admin" else Role.ANALYST
+        defaults = {"role": role, "modules": modules.get(name, Module.values)}
+        User.objects.get_or_create(username=name, defaults=defaults)
+    return {user.username: user for user in User.objects.exclude(username="trainee")}
+
+
+def make_past(owners: list[User], assistants: list[Assistant]) -> None:
+    """A year of questions that are over; the analyst asks most of them."""
+    chance = random.Random(7)
+    now = timezone.now()
+    made = []
+    for number in range(PAST):
+        asked = now - 12 * MONTH * chance.random() ** 1.5 - timedelta(hours=3)
+        took = timedelta(seconds=min(90, chance.lognormvariate(3.1, 0.5)))
+        status = chance.choices(
+            [Status.COMPLETED, Status.FAILED, Status.CANCELLED], weights=[90, 7, 3]
+        )[0]
+        owner, assistant = chance.choice(owners), chance.choices(assistants, weights=[3, 1])[0]
+        made.append(
+            Simulation(
+                owner=owner,
+                assistant=assistant,
+                conversation=Conversation(owner=owner, protocol="responses"),
+                status=status,
+                query=QUESTIONS[number % len(QUESTIONS)],
+                answer=ANSWER if status == Status.COMPLETED else "",
+                tokens_used=chance.randrange(900, 5200) if status == Status.COMPLETED else None,
+                created_at=asked,
+                admitted_at=asked,
+                started_at=asked + timedelta(seconds=1),
+                finished_at=asked + took,
+            )
+        )
+    Conversation.objects.bulk_create(simulation.conversation for simulation in made)
+    Simulation.objects.bulk_create(made)
+
+
+def make_present(analyst: User, assistant: Assistant) -> None:
+    """One of each state. What is in flight is due tomorrow, so that no worker touches it."""
+    now = timezone.now()
+    answered = ask(analyst, assistant, ANSWERED, QUESTION, now - timedelta(minutes=12))
+    answer(answered, ANSWER, tokens=2841)
+    conversation = answered.conversation
+    later = now - timedelta(minutes=4)
+    followed = ask(analyst, assistant, FOLLOWED_UP, "And who tests it?", later, conversation)
+    answer(followed, "The **security focal point** tests it each quarter.", tokens=1204)
+
+    going = ask(analyst, assistant, RUNNING, QUESTIONS[0], now - timedelta(seconds=21))
+    start(going, due_at=now + timedelta(days=1))
+    waiting = "And what if the bridge is closed?"
+    ask(analyst, assistant, QUEUED, waiting, now - timedelta(seconds=4), going.conversation)
+    failed = ask(analyst, assistant, FAILED, QUESTIONS[1], now - timedelta(hours=2))
+    change(
+        failed,
+        status=Status.FAILED,
+        finished_at=failed.created_at + timedelta(seconds=91),
+        error_code="run_timeout",
+        error_message="The assistant took too long to answer.",
+        error_status=504,
+    )
+    cancelled = ask(analyst, assistant, CANCELLED, QUESTIONS[5], now - timedelta(days=1))
+    finished = cancelled.created_at + timedelta(seconds=8)
+    change(cancelled, status=Status.CANCELLED, finished_at=finished)
+
+
+def ask(
+    owner: User,
+    assistant: Assistant,
+    pk: UUID,
+    query: str,
+    asked: datetime,
+    conversation: Conversation | None = None,
+) -> Simulation:
+    conversation = conversation or Conversation.objects.create(
+        owner=owner, protocol="responses", provider_id=f"conv_{pk.int}"
+    )
+    return Simulation.objects.create(
+        pk=pk,
+        owner=owner,
+        assistant=assistant,
+        conversation=conversation,
+        query=query,
+        created_at=asked,
+    )
+
+
+def start(simulation: Simulation, due_at: datetime | None) -> Run:
+    prompt, citations = ground(simulation)
+    for citation in citations:
+        citation.save()
+    began = simulation.created_at + timedelta(seconds=2)
+    run = simulation.runs.create(
+        provider_id=f"resp_{simulation.pk.int}",
+        assistant_revision=simulation.assistant.revisions.latest(),
+        model="gpt-5.1",
+        requested_at=began - timedelta(seconds=1),
+        accepted_at=began,
+    )
+    change(
+        simulation,
+        status=Status.RUNNING,
+        prompt=prompt,
+        run=run,
+        admitted_at=simulation.created_at,
+        opened_at=began - timedelta(seconds=1),
+        started_at=began,
+        round_started_at=began,
+        due_at=due_at,
+    )
+    return run
+
+
+def answer(simulation: Simulation, text: str, tokens: int) -> None:
+    run = start(simulation, due_at=timezone.now() + timedelta(days=1))
+    finished = simulation.created_at + timedelta(seconds=34)
+    run.outcome, run.finished_at = Run.Outcome.COMPLETED, finished
+    run.input_tokens, run.output_tokens, run.total_tokens = tokens - 600, 600, tokens
+    run.save()
+    change(
+        simulation,
+        status=Status.COMPLETED,
+        raw_answer=f"## Executive summary\n\n{text}",
+        answer=text,
+        tokens_used=tokens,
+        finished_at=finished,
+        due_at=None,
+    )
+
+
+def change(simulation: Simulation, **fields: Any) -> None:
+    Simulation.objects.filter(pk=simulation.pk).update(**fields)
+    simulation.refresh_from_db()
