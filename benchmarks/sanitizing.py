@@ -9,9 +9,9 @@ import subprocess
 from collections.abc import Callable
 from time import perf_counter
 
-from simulations.sanitizing import sanitize_answer
 from tests.simulations.sanitizing.hostile import PATTERNS, hostile_text
 from tests.simulations.sanitizing.oracle import NODE, PROGRAM
+from tests.simulations.sanitizing.seeded import sanitize_answer
 
 SHORT, LONG = 250_000, 1_000_000
 NEWLINES = 1_000

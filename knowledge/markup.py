@@ -3,7 +3,6 @@
 Two layers, each sufficient alone: the parser knows no HTML, and what it makes passes an allowlist.
 """
 
-import re
 from collections.abc import Sequence
 
 import nh3
@@ -14,6 +13,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
+
+from knowledge.neutral import drop_unsafe
 
 # Page and section have the first two levels.
 TOP_HEADING = 3
@@ -27,17 +28,12 @@ TAGS = {
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 CLASSES = {"div": {"table-scroll"}, "th": CELL_CLASSES, "td": CELL_CLASSES}
 
-LINE_END = re.compile(r"\r\n?")
-# Control characters; characters that reorder the text around them, so that it reads differently
-# from what it is; halves of surrogate pairs, which no encoder takes.
-UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
 
 def render_markdown(text: str) -> SafeString:
     """CommonMark with tables and strikethrough; HTML in it shows as text, an image as its alt."""
-    html = PARSER.render(UNSAFE.sub("", LINE_END.sub("\n", text)))
+    html = PARSER.render(drop_unsafe(text))
     # Character references have become characters by now.
-    return mark_safe(_clean(UNSAFE.sub("", html)))  # noqa: S308 - the allowlist's output
+    return mark_safe(_clean(drop_unsafe(html)))  # noqa: S308 - the allowlist's output
 
 
 def _clean(html: str) -> str:

@@ -152,7 +152,8 @@ class ManifestView(APIView):
 
     def get(self, request: Request, pk: str) -> Response:
         visible = Simulation.objects.visible_to(request.user)
-        simulation = get_object_or_404(visible.select_related("owner", "conversation"), pk=pk)
+        related = visible.select_related("owner", "conversation", "rules_version")
+        simulation = get_object_or_404(related, pk=pk)
         manifest = build_manifest(simulation, request.user)
         headers = {"Cache-Control": "private, no-cache"}
         if not simulation.is_terminal:

@@ -16,10 +16,10 @@ from django.utils import timezone
 from accounts.models import Module, Role, User
 from knowledge.models import Article
 from knowledge.revisions import latest_revision_of, number_of_revision
-from simulations.models import Assistant, Citation, Run, Simulation, ToolCall
+from simulations.models import Assistant, Citation, RulesVersion, Run, Simulation, ToolCall
 from simulations.prompts import level_in_prompt
 from simulations.providers import sends_instructions
-from simulations.sanitizing import explain_answer
+from simulations.sanitizing import AnswerCleaner, Cleaning, presentable
 
 VERSION = 1
 
@@ -27,7 +27,8 @@ Part = dict[str, Any]
 
 
 def build_manifest(simulation: Simulation, reader: User) -> Part:
-    """As it stands now: three queries, besides those for owner and conversation if not loaded.
+    """As it stands now: three queries and, with an answer, a fourth, besides those for owner,
+    conversation and the rules' version if not loaded.
 
     Keys whose content is unknown, or still to come, are None; those that the reader may not have
     are missing. Times are aware datetimes, durations seconds.
@@ -184,26 +185,59 @@ def describe_assistants(simulation: Simulation, runs: Iterable[Run]) -> list[Par
 
 
 def describe_answer(simulation: Simulation) -> Part | None:
-    """`removed` is None where the rules have changed since: then it can't be told."""
+    """`rules_version` is None for what was cleaned before there were any, `removed` where it can't
+    be told: then the rules' version is unknown, or they are applied differently now."""
     if not simulation.raw_answer:
         return None
-    cleaning = explain_answer(simulation.raw_answer)
-    answer: Part = {"raw": simulation.raw_answer, "clean": simulation.answer, "removed": None}
-    if cleaning.answer == simulation.answer:
-        answer |= {
-            "removed": [
-                {
-                    "rule": removal.rule,
-                    "phrase": removal.phrase,
-                    "text": removal.text,
-                    "position": removal.position,
-                }
-                for removal in cleaning.removals
-            ],
-            "white_space_removed": cleaning.white_space,
-            "replaced_for_being_too_short": cleaning.too_short or None,
+    version = simulation.rules_version
+    answer: Part = {
+        "raw": simulation.raw_answer,
+        "clean": simulation.answer,
+        "rules_version": describe_rules_version(version),
+        "removed": None,
+        "earlier": describe_earlier_answers(simulation),
+    }
+    if version is None:
+        return answer
+    cleaning = AnswerCleaner(version.phrases).explain(simulation.raw_answer)
+    is_told = presentable(cleaning.answer) == simulation.answer
+    return answer | (describe_cleaning(cleaning) if is_told else {})
+
+
+def describe_cleaning(cleaning: Cleaning) -> Part:
+    return {
+        "removed": [
+            {
+                "rule": removal.rule,
+                "phrase": removal.phrase,
+                "text": removal.text,
+                "position": removal.position,
+            }
+            for removal in cleaning.removals
+        ],
+        "white_space_removed": cleaning.white_space,
+        "replaced_for_being_too_short": cleaning.too_short or None,
+    }
+
+
+def describe_rules_version(version: RulesVersion | None) -> Part | None:
+    if version is None:
+        return None
+    return {"number": version.pk, "first_used_at": version.first_used_at}
+
+
+def describe_earlier_answers(simulation: Simulation) -> list[Part]:
+    """The oldest first; each was replaced when its raw answer was cleaned again."""
+    earlier = simulation.earlier_answers.select_related("rules_version", "replaced_by")
+    return [
+        {
+            "clean": answer.answer,
+            "rules_version": describe_rules_version(answer.rules_version),
+            "replaced_at": answer.replaced_at,
+            "replaced_by": answer.replaced_by and answer.replaced_by.get_username(),
         }
-    return answer
+        for answer in earlier
+    ]
 
 
 def describe_tokens(simulation: Simulation, runs: Sequence[Run]) -> Part:

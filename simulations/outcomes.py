@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, Exists, When
 from django.db.models.functions import Now
 
+from simulations.cleaning import current_rules
 from simulations.failures import describe_end, describe_stop
 from simulations.models import (
     ACTIVE,
@@ -23,7 +25,6 @@ from simulations.pacing import has_webhooks
 from simulations.prepared import PreparedUpdate, Update
 from simulations.providers import continues_runs
 from simulations.providers.base import RunSnapshot, RunState, Usage
-from simulations.sanitizing import sanitize_answer
 from simulations.tools import MAX_ROUNDS
 
 NO_USAGE = Usage()
@@ -129,10 +130,14 @@ def settle(simulation: Simulation, run: Run, result: RunSnapshot) -> None:
     if result.state is RunState.CANCELLED:
         # Since the claim, a user may have asked for it and another worker have done it.
         simulation.refresh_from_db(fields=["stop_reason"])
+    has_answer = result.state is RunState.COMPLETED and bool(result.text.strip())
+    # Before the transaction: it may write down a version that others are to know.
+    rules = current_rules(settings.CURATION_MAX_AGE) if has_answer else None
     with transaction.atomic():
-        if result.state is RunState.COMPLETED and result.text.strip():
+        if rules:
             tokens = _all_tokens(simulation, result.usage)
-            complete(simulation.pk, run.pk, result.text, sanitize_answer(result.text), tokens)
+            answer = rules.cleaner.answer_of(result.text)
+            complete(simulation.pk, run.pk, result.text, answer, rules.version, tokens)
         elif result.state is RunState.CANCELLED and simulation.stop_reason:
             settle_stopped(simulation, result.usage)
         else:
@@ -142,9 +147,16 @@ def settle(simulation: Simulation, run: Run, result: RunSnapshot) -> None:
 
 
 @PreparedUpdate
-def complete(pk: UUID, run: UUID, raw_answer: str, answer: str, tokens: int) -> Update:
+def complete(
+    pk: UUID, run: UUID, raw_answer: str, answer: str, rules_version: int, tokens: int
+) -> Update:
     row = Simulation.objects.filter(pk=pk, run=run)
-    changes = {"raw_answer": raw_answer, "answer": answer, "tokens_used": tokens}
+    changes = {
+        "raw_answer": raw_answer,
+        "answer": answer,
+        "rules_version": rules_version,
+        "tokens_used": tokens,
+    }
     return Update(*row.to_transition(Status.COMPLETED, **changes))
 
 

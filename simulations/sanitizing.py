@@ -1,9 +1,10 @@
 """Takes out of an answer the headers and disclaimers its model was told to leave out.
 
-The rules, their order, the figures and the text of an empty answer are those of the
-section "Output Sanitization" of the reference patterns (`sanitizeAnswer`), whose answer is
-reproduced for every text: its idea of white space, of a line's end, of letter case and of
-length is JavaScript's. Only `\\r\\n`, which counts as `\\n` here, is read differently.
+How phrases are found, the figures and the text of an empty answer are those of the section
+"Output Sanitization" of the reference patterns (`sanitizeAnswer`). With its phrases, which are the
+seeded rules, its answer is reproduced for every text: the idea of white space, of a line's end, of
+letter case and of length is JavaScript's. Only `\\r\\n`, which counts as `\\n` here, is read
+differently.
 
 The reference tries its expressions at every place where a match could begin, which takes time
 in the square, or worse, of the length of a run of blank lines. Here the phrases are found first,
@@ -18,45 +19,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
+from knowledge.neutral import drop_unsafe
+from simulations.phrases import JS_SPACE, JS_WHITESPACE, Phrase, PhraseKind, pattern_of
+
 NO_ANALYSIS = "No detailed analysis is available at this time. Please refine your query."
 SHORTEST_ANALYSIS = 40  # UTF-16 units
 
-
-class PhraseKind(StrEnum):
-    HEADER = "header"  # goes where it has a line to itself
-    DISCLAIMER = "disclaimer"  # begins a line, and goes with its paragraph
-
-
-@dataclass(frozen=True)
-class Phrase:
-    """Plain text, found in either case; " – " allows any spacing, with a dash or without one."""
-
-    text: str
-    kind: PhraseKind = PhraseKind.HEADER
-    inside_text: bool = False  # a header that also goes where it stands among other words
-
-
-PHRASES = (
-    Phrase("Executive Summary", inside_text=True),
-    Phrase("Situational Synthesis", inside_text=True),
-    Phrase("What It Means"),
-    Phrase("What to Watch"),
-    Phrase("Follow-up Questions"),
-    Phrase("Followup Questions"),
-    Phrase("Red Team – Consideration"),
-    Phrase("Red Team"),
-    Phrase("Interpretive Note", inside_text=True),
-    Phrase("Note on Risk", PhraseKind.DISCLAIMER),
-    Phrase("Risk disclaimer", PhraseKind.DISCLAIMER),
-)
-
-# What JavaScript calls white space and line terminators; Python's `\s` and `$` differ from both.
-_WHITESPACE = (
-    "\t\n\v\f\r \u00a0\u1680"
-    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-_SPACE = f"[{_WHITESPACE}]"
+# What JavaScript calls a line terminator; Python's `$` differs.
 _BREAK = "[\n\r\u2028\u2029]"
 
 _LINE_START = re.compile(rf"\A|(?<={_BREAK})")
@@ -64,14 +33,14 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 # What may follow a header, to the last line end that can be reached. `*+` never gives back what
 # it took, so that a run of white space is read once, not once for each way of dividing it.
-_HEADER_TAIL = rf"(?:{_SPACE}*+[:\-—])?{_SPACE}*(?={_BREAK}|\Z)"
-_INSIDE_TAIL = rf"{_SPACE}*[:\-—]?{_SPACE}*"
+_HEADER_TAIL = rf"(?:{JS_SPACE}*+[:\-—])?{JS_SPACE}*(?={_BREAK}|\Z)"
+_INSIDE_TAIL = rf"{JS_SPACE}*[:\-—]?{JS_SPACE}*"
 
 # What may stand before a phrase, read backwards from it: "## 2. " and "> **".
 _HEADER_LEAD = re.compile(
-    rf"{_SPACE}*+(?:\.[0-9]++{_SPACE}*+)?+(?:\#{{1,6}}+{_SPACE}*+)?+",
+    rf"{JS_SPACE}*+(?:\.[0-9]++{JS_SPACE}*+)?+(?:\#{{1,6}}+{JS_SPACE}*+)?+",
 )
-_DISCLAIMER_LEAD = re.compile(rf"{_SPACE}*+(?:\*\*|__)?+{_SPACE}*+(?:>{_SPACE}*+)?+")
+_DISCLAIMER_LEAD = re.compile(rf"{JS_SPACE}*+(?:\*\*|__)?+{JS_SPACE}*+(?:>{JS_SPACE}*+)?+")
 
 
 class Rule(StrEnum):
@@ -106,11 +75,28 @@ class Cleaning:
 
 @dataclass(frozen=True)
 class Pass:
-    """One reading of the text; `find` yields the spans that its rule takes out."""
+    """One reading of the text; `find` yields the spans that its rule takes out of it."""
 
     rule: Rule
-    phrases: Sequence[Phrase]
+    phrases: "Alternatives"
     find: Callable[[str], Iterator[tuple[int, int]]]
+
+
+class Alternatives:
+    """Phrases of which a text may hold any, the longest first: "Red Team" is tried where
+    "Red Team – Consideration" fails."""
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        texts = sorted((phrase.text for phrase in phrases), key=len, reverse=True)
+        self.patterns = {text: re.compile(pattern_of(text)) for text in texts}
+
+    def followed_by(self, tail: str) -> re.Pattern[str]:
+        either = "|".join(pattern.pattern for pattern in self.patterns.values())
+        return re.compile(f"(?:{either or '(?!)'}){tail}")
+
+    def name_of(self, removed: str) -> str:
+        found = (text for text, pattern in self.patterns.items() if pattern.search(removed))
+        return next(found, "")
 
 
 class AnswerCleaner:
@@ -118,19 +104,18 @@ class AnswerCleaner:
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         phrases = tuple(phrases)
-        headers = [phrase for phrase in phrases if phrase.kind is PhraseKind.HEADER]
+        headers = [phrase for phrase in phrases if phrase.kind == PhraseKind.HEADER]
         inside = [phrase for phrase in headers if phrase.inside_text]
-        disclaimers = [phrase for phrase in phrases if phrase.kind is PhraseKind.DISCLAIMER]
-        header = _any_of(headers, followed_by=rf"(?=(?P<tail>{_HEADER_TAIL}))")
-        inside_text = _any_of(inside, followed_by=_INSIDE_TAIL)
+        disclaimers = [phrase for phrase in phrases if phrase.kind == PhraseKind.DISCLAIMER]
         self._passes = [
-            Pass(Rule.HEADER_LINE, headers, partial(_header_lines, header)),
-            Pass(Rule.HEADER_INSIDE_TEXT, inside, partial(_spans, inside_text)),
-            *[
-                Pass(Rule.DISCLAIMER, [phrase], partial(_disclaimer_blocks, _any_of([phrase])))
-                for phrase in disclaimers
-            ],
+            _pass(Rule.HEADER_LINE, headers, rf"(?=(?P<tail>{_HEADER_TAIL}))", _header_lines),
+            _pass(Rule.HEADER_INSIDE_TEXT, inside, _INSIDE_TAIL, _spans),
+            *[_pass(Rule.DISCLAIMER, [phrase], "", _disclaimer_blocks) for phrase in disclaimers],
         ]
+
+    def answer_of(self, raw: str) -> str:
+        """What is kept and shown as the answer; empty for nothing."""
+        return presentable(self.clean(raw))
 
     def clean(self, answer: str) -> str:
         if not answer:
@@ -150,7 +135,7 @@ class AnswerCleaner:
         for each in self._passes:
             spans = list(each.find(text))
             removals += [
-                Removal(each.rule, _phrase_in(removed, each.phrases), removed, places[start])
+                Removal(each.rule, each.phrases.name_of(removed), removed, places[start])
                 for start, stop in spans
                 if (removed := text[start:stop])
             ]
@@ -160,6 +145,25 @@ class AnswerCleaner:
         if _is_analysis(left):
             return Cleaning(left, removals, white_space)
         return Cleaning(NO_ANALYSIS, removals, white_space, too_short=left)
+
+
+def presentable(answer: str) -> str:
+    """A cleaned answer without what would deceive its reader or act on a terminal.
+
+    Not a part of the rules: they see the answer as it came, and it is kept that way.
+    """
+    shown = drop_unsafe(answer)
+    return shown if shown == answer or _is_analysis(shown) else NO_ANALYSIS
+
+
+def _pass(
+    rule: Rule,
+    phrases: Iterable[Phrase],
+    tail: str,
+    find: Callable[[re.Pattern[str], str], Iterator[tuple[int, int]]],
+) -> Pass:
+    alternatives = Alternatives(phrases)
+    return Pass(rule, alternatives, partial(find, alternatives.followed_by(tail)))
 
 
 def _places(answer: str) -> "array[int]":
@@ -175,25 +179,6 @@ def _places_without(spans: Iterable[tuple[int, int]], places: "array[int]") -> "
         kept += places[end:start]
         end = stop
     return kept + places[end:]
-
-
-def _phrase_in(removed: str, phrases: Sequence[Phrase]) -> str:
-    """The longest one, as `_any_of` tries them."""
-    by_length = sorted((phrase.text for phrase in phrases), key=len, reverse=True)
-    flags = re.ASCII | re.IGNORECASE
-    return next((text for text in by_length if re.search(_pattern(text), removed, flags)), "")
-
-
-def _any_of(phrases: Iterable[Phrase], followed_by: str = "") -> re.Pattern[str]:
-    """The longest phrase first: "Red Team" is tried where "Red Team – Consideration" fails."""
-    texts = sorted((phrase.text for phrase in phrases), key=len, reverse=True)
-    either = "|".join(_pattern(text) for text in texts) or "(?!)"
-    # ASCII, or `ſ` and the Kelvin sign would count as letters of a phrase.
-    return re.compile(f"(?:{either}){followed_by}", re.ASCII | re.IGNORECASE)
-
-
-def _pattern(phrase: str) -> str:
-    return rf"{_SPACE}*+[–-]?+{_SPACE}*+".join(map(re.escape, phrase.split(" – ")))
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
@@ -239,7 +224,7 @@ def _without(spans: Iterable[tuple[int, int]], text: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    return _BLANK_LINES.sub("\n\n", text).strip(_WHITESPACE)
+    return _BLANK_LINES.sub("\n\n", text).strip(JS_WHITESPACE)
 
 
 def _is_analysis(text: str) -> bool:
@@ -248,15 +233,3 @@ def _is_analysis(text: str) -> bool:
 
 def _utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-_CLEANER = AnswerCleaner(PHRASES)
-
-
-def sanitize_answer(text: str) -> str:
-    return _CLEANER.clean(text)
-
-
-def explain_answer(text: str) -> Cleaning:
-    """What `sanitize_answer` takes out of the text, and why."""
-    return _CLEANER.explain(text)

@@ -182,7 +182,7 @@ def manifest_download(request: HttpRequest, pk: str) -> HttpResponse:
 
 def _manifest(request: HttpRequest, pk: str) -> tuple[Simulation, dict[str, Any]]:
     visible = Simulation.objects.visible_to(request.user)
-    related = visible.select_related("owner", "conversation", "retry_of")
+    related = visible.select_related("owner", "conversation", "retry_of", "rules_version")
     simulation = get_object_or_404(related, pk=pk)
     return simulation, build_manifest(simulation, request.user)
 

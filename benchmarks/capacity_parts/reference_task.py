@@ -21,8 +21,8 @@ from simulations.models import Citation, Conversation, Run, Simulation, Status
 from simulations.outcomes import fail_simulation
 from simulations.providers.base import RunSnapshot, RunState, Turn
 from simulations.providers.responses import read_response
-from simulations.sanitizing import sanitize_answer
 from simulations.turns import build_turn, ground
+from tests.simulations.sanitizing.seeded import sanitize_answer
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
+from simulations.models.rules import AnswerRule, EarlierAnswer, RulesVersion
 from simulations.models.run import Run, ToolCall, WebhookHint
 from simulations.models.simulation import (
     ACTIVE,
@@ -20,11 +21,14 @@ __all__ = [
     "ASSISTANT_REFUSED",
     "CONVERSATION_GONE",
     "TRANSITIONS",
+    "AnswerRule",
     "Assistant",
     "AssistantRevision",
     "Citation",
     "Conversation",
+    "EarlierAnswer",
     "Effort",
+    "RulesVersion",
     "Run",
     "Simulation",
     "SimulationQuerySet",

@@ -145,6 +145,15 @@ class Simulation(models.Model):
     prompt = models.TextField(blank=True, help_text="The exact text that was sent.")
     raw_answer = models.TextField(blank=True)
     answer = models.TextField(blank=True)
+    rules_version = models.ForeignKey(
+        "simulations.RulesVersion",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,  # nearly all rows have the same few
+        help_text="The answer rules that its answer was cleaned with.",
+    )
     tokens_used = models.PositiveIntegerField(null=True, blank=True)
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulations.models import ACTIVE, Run, Simulation, Status
-from simulations.sanitizing import sanitize_answer
 from tests.crashpoints.databases import SLUGS, status_changes
+from tests.simulations.sanitizing.seeded import sanitize_answer
 
 CITATION_MARK = re.compile(r"【\d+:\d+†[^】]+】")
 OVER = {"completed", "failed", "cancelled", "incomplete", "expired"}

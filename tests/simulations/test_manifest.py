@@ -12,8 +12,9 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from knowledge.models import Article
 from simulations import services
+from simulations.cleaning import current_rules
 from simulations.models import Assistant, Simulation, Status
-from simulations.sanitizing import NO_ANALYSIS, sanitize_answer
+from simulations.sanitizing import NO_ANALYSIS
 from simulations.turns import ground
 from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess
@@ -63,7 +64,9 @@ def made(articles: dict[str, Article]) -> Made:
         )
         row = Simulation.objects.filter(pk=simulation.pk)
         row.transition(Status.RUNNING, started_at=Now(), due_at=Now())
-        answer = {"raw_answer": RAW, "answer": sanitize_answer(RAW), "tokens_used": 42}
+        rules = current_rules()
+        answer = {"raw_answer": RAW, "answer": rules.cleaner.answer_of(RAW), "tokens_used": 42}
+        answer["rules_version_id"] = rules.version
         row.transition(Status.COMPLETED, **answer)
         simulation.refresh_from_db()
         return simulation
@@ -112,6 +115,8 @@ def test_it_tells_what_came_of_it(analyst: User, made: Made) -> None:
     manifest = manifest_of(simulation, analyst)
     answer = manifest["answer"]
     assert (answer["raw"], answer["clean"]) == (RAW, simulation.answer)
+    assert answer["rules_version"]["number"] == simulation.rules_version.pk
+    assert answer["earlier"] == []
     assert [(it["rule"], it["phrase"], it["position"]) for it in answer["removed"]] == [
         ("header_line", "Executive Summary", 0),
         ("disclaimer", "Note on Risk", 77),
@@ -235,9 +240,12 @@ def test_a_too_short_answer_is_shown_as_it_was(analyst: User, made: Made) -> Non
     answer = manifest_of(simulation, analyst)["answer"]
     assert answer["replaced_for_being_too_short"] == "All quiet."
     assert "Too short to be an analysis" in page_of(simulation, analyst)
-    row.update(answer="Cleaned by other rules.")
+    row.update(answer="Cleaned otherwise.")
     assert manifest_of(simulation, analyst)["answer"]["removed"] is None
-    assert "rules have changed" in page_of(simulation, analyst)
+    assert "rules are applied differently since" in page_of(simulation, analyst)
+    row.update(rules_version=None)
+    assert manifest_of(simulation, analyst)["answer"]["rules_version"] is None
+    assert "it was cleaned with is not known" in page_of(simulation, analyst)
 
 
 def test_what_is_from_before_there_were_revisions(analyst: User, made: Made) -> None:
@@ -261,11 +269,11 @@ def test_the_queries_do_not_grow(
         run = simulation.runs.create(round=number + 2, outcome="completed", finished_at=Now())
         run.tool_calls.create(round=number + 2, position=1, call_id=str(number), name="t")
     client.get("/api/v1/me")  # notes that the token is in use
-    with django_assert_num_queries(5):  # token, simulation, articles, runs, tool calls
+    with django_assert_num_queries(6):  # token, simulation, articles, runs, earlier answers, calls
         client.get(f"/api/v1/simulations/{simulation.pk}/manifest")
     page = Client()
     page.force_login(analyst)
-    with django_assert_num_queries(6):  # session and user instead of the token
+    with django_assert_num_queries(7):  # session and user instead of the token
         page.get(f"/simulations/{simulation.pk}/manifest/")
 
 

@@ -9,11 +9,11 @@ NODE = shutil.which("node")
 PROGRAM = Path(__file__).with_name("oracle.mjs")
 
 
-def ask(texts: list[str]) -> list[str]:
+def ask(texts: list[str], without: str = "") -> list[str]:
+    """`without`: a phrase that is not to be taken out."""
     # Escaped, as no encoding of its own has room for half a surrogate pair.
-    done = subprocess.run(
-        [NODE, str(PROGRAM)], input=json.dumps(texts).encode(), capture_output=True, check=True
-    )
+    asked = json.dumps({"texts": texts, "without": without}).encode()
+    done = subprocess.run([NODE, str(PROGRAM)], input=asked, capture_output=True, check=True)
     return json.loads(done.stdout)
 
 

@@ -4,9 +4,10 @@ from random import Random
 
 import pytest
 
-from simulations.sanitizing import NO_ANALYSIS, Cleaning, Rule, explain_answer, sanitize_answer
+from simulations.sanitizing import NO_ANALYSIS, Cleaning, Rule
 from tests.simulations.sanitizing.hostile import PATTERNS, hostile_text
 from tests.simulations.sanitizing.random_texts import random_text
+from tests.simulations.sanitizing.seeded import explain_answer, sanitize_answer
 from tests.simulations.sanitizing.test_vectors import VECTORS
 
 PROSE = "Crews restored two of the three feeders before dawn."

@@ -6,8 +6,8 @@ apart.
 
 import pytest
 
-from simulations.sanitizing import sanitize_answer
 from tests.simulations.sanitizing.hostile import PATTERNS, hostile_text
+from tests.simulations.sanitizing.seeded import sanitize_answer
 
 
 @pytest.mark.timeout(10)

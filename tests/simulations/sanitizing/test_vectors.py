@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from simulations.sanitizing import AnswerCleaner, Phrase, PhraseKind, sanitize_answer
+from simulations.phrases import Phrase, PhraseKind
+from simulations.sanitizing import AnswerCleaner
 from tests.simulations.sanitizing.oracle import joined
+from tests.simulations.sanitizing.seeded import sanitize_answer
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="ascii"))
 PROSE = "Crews restored two of the three feeders before dawn."
