@@ -89,6 +89,15 @@ NAMES = {
 }
 
 
+# For what has failed before anything could say more.
+MESSAGES = {
+    400: "The request could not be understood: check its address and its Host header.",
+    403: Forbidden.message,
+    404: NotFound.message,
+    413: PayloadTooLarge.message,
+}
+
+
 def error_body(
     name: str, message: str, status: int, details: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -158,6 +167,36 @@ def _unhandled_message(exc: Exception) -> str:
     return AppError.message if hidden else f"{type(exc).__name__}: {exc}"
 
 
+def is_api(request: HttpRequest) -> bool:
+    return f"{request.path}/".startswith("/api/")
+
+
+def error_json(status: int, message: str) -> JsonResponse:
+    name = NAMES.get(status, "InternalServerError")
+    return JsonResponse(error_body(name, message, status), status=status)
+
+
+class ApiMiddleware:
+    """Makes sure that an API client never gets a page, and how long it may keep an answer.
+
+    With DEBUG, or before a view is reached, Django answers failures with pages of its own.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not is_api(request):
+            return response
+        is_json = response.headers.get("Content-Type", "").startswith("application/json")
+        if response.status_code >= 400 and not is_json:
+            message = MESSAGES.get(response.status_code, AppError.message)
+            response = error_json(response.status_code, message)
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response
+
+
 # --- Pages ------------------------------------------------------------------------------------
 
 
@@ -183,16 +222,15 @@ class AppErrorMiddleware:
 
 
 def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
-    if f"{request.path}/".startswith("/api/"):
-        name = NAMES.get(status, "InternalServerError")
-        return JsonResponse(error_body(name, message, status), status=status)
+    if is_api(request):
+        return error_json(status, message)
     return render(request, "error.html", {"status": status, "message": message}, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return error_page(request, 413, PayloadTooLarge.message)
-    return error_page(request, 400, "The request could not be understood")
+    return error_page(request, 400, MESSAGES[400])
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

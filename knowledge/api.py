@@ -7,14 +7,16 @@ from rest_framework.decorators import api_view, permission_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api import StrictSerializer, TextField
 from accounts.permissions import HasKnowledgeBase
+from config.requests import read_parameters
 from knowledge.search.articles import LAST_PAGE, Hit, search_articles
 from knowledge.search.highlights import Fragment
 from knowledge.search.query import InvalidQuery
 
 
-class SearchSerializer(serializers.Serializer):
-    q = serializers.CharField(
+class SearchSerializer(StrictSerializer):
+    q = TextField(
         error_messages=dict.fromkeys(
             ("required", "blank"), "Give the words to search for, as in ?q=convoy."
         )
@@ -25,9 +27,8 @@ class SearchSerializer(serializers.Serializer):
 @api_view(["GET"])
 @permission_classes([HasKnowledgeBase])
 def search(request: Request) -> Response:
-    asked = SearchSerializer(data=request.query_params)
-    asked.is_valid(raise_exception=True)
-    query, page = asked.validated_data["q"], asked.validated_data["page"]
+    asked = read_parameters(SearchSerializer, request)
+    query, page = asked["q"], asked["page"]
     try:
         results = search_articles(query, page=page)
     except InvalidQuery as error:

@@ -19,9 +19,9 @@ from rest_framework.serializers import ValidationError
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
-from accounts.api import StrictSerializer
 from accounts.permissions import HasKnowledgeBase, IsAdmin
 from config.errors import PreconditionFailed
+from config.requests import read_parameters
 from knowledge.curation_serializers import (
     PHRASE_TAKEN,
     SLUG_TAKEN,
@@ -103,7 +103,7 @@ class CuratedView(CurationView, ABC):
 
 class ArticlesView(CurationView):
     def get(self, request: Request) -> Response:
-        asked = read_filters(ArticleFilters, request)
+        asked = read_parameters(ArticleFilters, request)
         articles = Article.objects.visible_to(request.user).defer("text")
         for name in {"category", "status"} & asked.keys():
             articles = articles.filter(**{name: asked[name]})
@@ -131,7 +131,7 @@ class ArticleView(CuratedView):
 
 class KeywordsView(CurationView):
     def get(self, request: Request) -> Response:
-        asked = read_filters(KeywordFilters, request)
+        asked = read_parameters(KeywordFilters, request)
         keywords = Keyword.objects.visible_to(request.user)
         if "article" in asked:
             visible = Article.objects.visible_to(request.user)
@@ -153,12 +153,6 @@ class KeywordView(CuratedView):
 
     def remove(self, keyword: Keyword) -> None:
         keyword.delete()
-
-
-def read_filters(filters: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    serializer = filters(data=request.query_params.dict())
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
 
 
 def page_of(
@@ -201,8 +195,7 @@ def check_if_match(request: Request, current: WriteSerializer) -> None:
 
 
 def shown(serializer: WriteSerializer) -> Response:
-    headers = {"ETag": etag_of(serializer), "Cache-Control": "private, no-cache"}
-    return Response(serializer.data, headers=headers)
+    return Response(serializer.data, headers={"ETag": etag_of(serializer)})
 
 
 def created(request: Request, serializer: WriteSerializer, route: str, name: Any) -> Response:

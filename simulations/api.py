@@ -1,23 +1,26 @@
 import re
-from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.decorators import api_view
-from rest_framework.exceptions import NotFound
-from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from accounts.api import StrictSerializer, TextField
 from accounts.permissions import HasSimulations
+from config.requests import check_empty, is_known, read_parameters
 from simulations import services
+from simulations.filters import SimulationFilters, matching
 from simulations.manifest import build_manifest
-from simulations.models import Assistant, Citation, Simulation
+from simulations.models import Assistant, Simulation
+from simulations.paging import Cursor, page_of
 from simulations.quota import Quota
+from simulations.reading import read_simulation, summaries
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
@@ -47,92 +50,15 @@ class AssistantSerializer(serializers.ModelSerializer):
         fields = ["id", "name", "is_default"]
 
 
-class CitationSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Citation
-        fields = [
-            "position",
-            "slug",
-            "title",
-            "category",
-            "found_by",
-            "keywords",
-            "truncated",
-        ]
-
-
-class SimulationSummarySerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Simulation
-        fields = [
-            "id",
-            "status",
-            "query",
-            "query_truncated",
-            "assistant",
-            "conversation",
-            "retry_of",
-            "tokens_used",
-            "created_at",
-            "started_at",
-            "finished_at",
-        ]
-
-
-class SimulationSerializer(SimulationSummarySerializer):
-    """`queue_position`: while it waits for its turn; `is_stopping`: while its run is ended."""
-
-    citations = CitationSerializer(many=True)
-    queue_position = serializers.IntegerField()
-    is_stopping = serializers.BooleanField()
-    error = serializers.SerializerMethodField()
-
-    class Meta(SimulationSummarySerializer.Meta):
-        fields = [
-            *SimulationSummarySerializer.Meta.fields,
-            "queue_position",
-            "is_stopping",
-            "answer",
-            "citations",
-            "error",
-        ]
-
-    def get_error(self, simulation: Simulation) -> dict[str, Any] | None:
-        if not simulation.error_code:
-            return None
-        return {
-            "code": simulation.error_code,
-            "message": simulation.error_message,
-            "status": simulation.error_status,
-        }
-
-
-class SimulationPagination(CursorPagination):
-    page_size = 25
-    ordering = ("-created_at", "-id")
-
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        cursor = super().decode_cursor(request)
-        if cursor is None or cursor.position is None:
-            return cursor
-        try:
-            is_moment = datetime.fromisoformat(cursor.position).tzinfo is not None
-        except ValueError:
-            is_moment = False
-        if not is_moment:
-            raise NotFound(self.invalid_cursor_message)
-        return cursor
-
-
 class SimulationsView(APIView):
     permission_classes = [HasSimulations]
 
     def get(self, request: Request) -> Response:
-        pages = SimulationPagination()
-        page = pages.paginate_queryset(
-            Simulation.objects.visible_to(request.user), request, view=self
-        )
-        return pages.get_paginated_response(SimulationSummarySerializer(page, many=True).data)
+        asked = read_parameters(SimulationFilters, request)
+        simulations = matching(Simulation.objects.visible_to(request.user), asked)
+        page = page_of(summaries(simulations), asked.get("cursor"))
+        links = {"next": link(request, page.next), "previous": link(request, page.previous)}
+        return Response(links | {"results": page.rows})
 
     def post(self, request: Request) -> Response:
         asked = read_body(SubmitSerializer, request)
@@ -143,36 +69,35 @@ class SimulationsView(APIView):
 class SimulationView(APIView):
     permission_classes = [HasSimulations]
 
-    def get(self, request: Request, pk: str) -> Response:
-        return shown(find(request, pk))
+    def get(self, request: Request, pk: UUID) -> Response:
+        return shown(request, pk)
 
 
 class ManifestView(APIView):
     permission_classes = [HasSimulations]
 
-    def get(self, request: Request, pk: str) -> Response:
+    def get(self, request: Request, pk: UUID) -> Response:
         visible = Simulation.objects.visible_to(request.user)
         related = visible.select_related("owner", "conversation", "rules_version")
         simulation = get_object_or_404(related, pk=pk)
-        manifest = build_manifest(simulation, request.user)
-        headers = {"Cache-Control": "private, no-cache"}
-        if not simulation.is_terminal:
-            headers["Retry-After"] = str(simulation.seconds_until_due)
-        return Response(manifest, headers=headers)
+        wait = None if simulation.is_terminal else simulation.seconds_until_due
+        return Response(build_manifest(simulation, request.user), headers=retry_after(wait))
 
 
 class CancelView(APIView):
     permission_classes = [HasSimulations]
 
-    def post(self, request: Request, pk: str) -> Response:
+    def post(self, request: Request, pk: UUID) -> Response:
+        check_empty(request)
         services.cancel(find(request, pk))
-        return shown(find(request, pk))
+        return shown(request, pk)
 
 
 class RetryView(APIView):
     permission_classes = [HasSimulations]
 
-    def post(self, request: Request, pk: str) -> Response:
+    def post(self, request: Request, pk: UUID) -> Response:
+        check_empty(request)
         key = read_idempotency_key(request)
         simulation = services.retry(request.user, find(request, pk), idempotency_key=key)
         return accepted(request, simulation)
@@ -181,7 +106,7 @@ class RetryView(APIView):
 class FollowUpsView(APIView):
     permission_classes = [HasSimulations]
 
-    def post(self, request: Request, pk: str) -> Response:
+    def post(self, request: Request, pk: UUID) -> Response:
         simulation, asked = find(request, pk), read_body(QuerySerializer, request)
         key = read_idempotency_key(request)
         following = services.follow_up(request.user, simulation, **asked, idempotency_key=key)
@@ -197,9 +122,8 @@ class AssistantsView(APIView):
         return Response(AssistantSerializer(Assistant.objects.active(), many=True).data)
 
 
-def find(request: Request, pk: str) -> Simulation:
-    visible = Simulation.objects.visible_to(request.user).with_queue_position()
-    return get_object_or_404(visible.prefetch_related("citations"), pk=pk)
+def find(request: Request, pk: UUID) -> Simulation:
+    return get_object_or_404(Simulation.objects.visible_to(request.user), pk=pk)
 
 
 def read_body(kind: type[StrictSerializer], request: Request) -> dict[str, Any]:
@@ -216,20 +140,31 @@ def read_idempotency_key(request: Request) -> str:
     return key
 
 
-def shown(simulation: Simulation) -> Response:
-    headers = {"Cache-Control": "private, no-cache"}
-    if not simulation.is_terminal:
-        headers["Retry-After"] = str(simulation.seconds_until_due)
-    return Response(SimulationSerializer(simulation).data, headers=headers)
+def link(request: Request, cursor: Cursor | None) -> str | None:
+    here = request.build_absolute_uri()
+    return replace_query_param(here, "cursor", str(cursor)) if cursor else None
+
+
+def retry_after(seconds: int | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+def shown(request: Request, pk: UUID) -> Response:
+    reading = read_simulation(request.user, pk)
+    headers = {"ETag": reading.etag} | retry_after(reading.retry_after)
+    if is_known(request, reading.etag):
+        return Response(status=304, headers=headers)
+    return Response(reading.body, headers=headers)
 
 
 def accepted(request: Request, simulation: Simulation) -> Response:
+    """202 with the simulation as it stands, which for a replay may be over."""
+    reading = read_simulation(request.user, simulation.pk)
     location = reverse("api:simulation", args=[simulation.pk], request=request)
-    headers = {"Location": location, "Retry-After": str(simulation.seconds_until_due)}
+    headers = {"Location": location, "ETag": reading.etag} | retry_after(reading.retry_after)
     if simulation.is_replay:
         headers["Idempotent-Replayed"] = "true"
-    body = SimulationSerializer(find(request, simulation.pk)).data
-    return Response(body, status=202, headers=headers)
+    return Response(reading.body, status=202, headers=headers)
 
 
 @api_view(["GET"])

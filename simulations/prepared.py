@@ -1,7 +1,7 @@
-"""UPDATEs and INSERTs that the ORM writes once and that are executed many times.
+"""Statements that the ORM writes once and that are executed many times.
 
 Django builds the SQL of every query anew. For the few that every simulation needs, that costs
-several times as much CPU as executing them (`benchmarks/capacity.py`).
+several times as much CPU as executing them (`benchmarks/capacity.py`, `benchmarks/api.py`).
 """
 
 import inspect
@@ -92,6 +92,37 @@ class PreparedUpdate:
         query.add_update_values(changes)
         sql, params = query.get_compiler(connection=connection).as_sql()
         return sql, list(params)
+
+
+class PreparedSelect:
+    """A function from parameters to a queryset of `values_list`; called with values: its rows.
+
+    As with PreparedUpdate; it takes no lists.
+    """
+
+    def __init__(self, describe: Callable[..., QuerySet[Any]]) -> None:
+        self.signature = inspect.signature(describe)
+        self.describe = describe
+        self.written: dict[str, tuple[str, list[Any], SQLCompiler, dict[int, Any]]] = {}
+        update_wrapper(self, describe)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> list[Sequence[Any]]:
+        values = self.signature.bind(*args, **kwargs).arguments
+        if connection.vendor not in self.written:
+            self.written[connection.vendor] = self._write()
+        sql, parameters, compiler, converters = self.written[connection.vendor]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [_value_of(parameter, values) for parameter in parameters])
+            rows = cursor.fetchall()
+        return list(compiler.apply_converters(rows, converters)) if converters else rows
+
+    def _write(self) -> tuple[str, list[Any], SQLCompiler, dict[int, Any]]:
+        parameters = self.signature.parameters.values()
+        rows = self.describe(*[_placeholder(parameter, {}) for parameter in parameters])
+        compiler = rows.query.get_compiler(connection=connection)
+        sql, params = compiler.as_sql()
+        columns = [column for column, *_ in compiler.select]
+        return sql, list(params), compiler, compiler.get_converters(columns)
 
 
 def _placeholder(

@@ -8,18 +8,21 @@ from simulations.models.simulation import (
     ACTIVE,
     ASSISTANT_REFUSED,
     CONVERSATION_GONE,
+    TERMINAL,
     TRANSITIONS,
     Conversation,
     Simulation,
     SimulationQuerySet,
     Status,
     StopReason,
+    sees_all,
 )
 
 __all__ = [
     "ACTIVE",
     "ASSISTANT_REFUSED",
     "CONVERSATION_GONE",
+    "TERMINAL",
     "TRANSITIONS",
     "AnswerRule",
     "Assistant",
@@ -37,4 +40,5 @@ __all__ = [
     "Tool",
     "ToolCall",
     "WebhookHint",
+    "sees_all",
 ]

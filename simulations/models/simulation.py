@@ -28,6 +28,7 @@ TRANSITIONS = {
     Status.RUNNING: {Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED},
 }
 ACTIVE = list(TRANSITIONS)
+TERMINAL = [status for status in Status if status not in TRANSITIONS]
 
 # The error code of a question whose conversation the provider has deleted.
 CONVERSATION_GONE = "conversation_gone"
@@ -56,9 +57,14 @@ class Conversation(models.Model):
         return self.provider_id or str(self.id)
 
 
+def sees_all(user: User) -> bool:
+    """Whether a user sees other people's simulations too."""
+    return user.has_role(Role.ADMIN)
+
+
 class SimulationQuerySet(models.QuerySet["Simulation"]):
     def visible_to(self, user: User) -> "SimulationQuerySet":
-        return self if user.has_role(Role.ADMIN) else self.filter(owner=user)
+        return self if sees_all(user) else self.filter(owner=user)
 
     def active(self) -> "SimulationQuerySet":
         return self.filter(status__in=ACTIVE)
@@ -131,7 +137,10 @@ class Simulation(models.Model):
     is_replay = False
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="simulations")
+    # The lists' indexes begin with it.
+    owner = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="simulations", db_index=False
+    )
     assistant = models.ForeignKey(Assistant, on_delete=models.PROTECT, related_name="+")
     conversation = models.ForeignKey(
         Conversation, on_delete=models.RESTRICT, related_name="simulations"
@@ -231,6 +240,11 @@ class Simulation(models.Model):
             ),
             models.Index(fields=["owner", "-created_at", "-id"], name="simulation_owner_recent"),
             models.Index(fields=["-created_at", "-id"], name="simulation_recent"),
+            models.Index(
+                fields=["owner", "status", "-created_at", "-id"], name="simulation_owner_status"
+            ),
+            # It also counts them for the metrics.
+            models.Index(fields=["status", "-created_at", "-id"], name="simulation_status"),
         ]
         constraints = [
             models.CheckConstraint(

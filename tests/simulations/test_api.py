@@ -1,7 +1,7 @@
 """The API of simulations and of one's own account."""
 
 import pytest
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import Settings
 
 from accounts.models import Module, User
 from simulations import services
@@ -154,15 +154,14 @@ def test_without_a_key_it_is_503(analyst: User, settings: Settings) -> None:
     assert not Simulation.objects.exists()
 
 
-def test_a_poll_costs_three_queries(
-    analyst: User, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
+@pytest.mark.parametrize("action", ["cancel", "retry"])
+def test_what_takes_no_fields_refuses_them_by_name(analyst: User, action: str) -> None:
     simulation = services.submit(analyst, "Who checks the gate?")
-    client = ApiClient(analyst)
-    path = f"/api/v1/simulations/{simulation.pk}"
-    client.get(path)
-    with django_assert_max_num_queries(3):
-        client.get(path)
+    path = f"simulations/{simulation.pk}/{action}"
+    for body, field in [({"force": True}, "force"), (["force"], "body")]:
+        response = ApiClient(analyst).post_json(path, body)
+        assert (response.status_code, list(response.json()["details"])) == (400, [field])
+    assert Simulation.objects.get().status == Status.PENDING
 
 
 def test_me_shows_role_modules_and_quota(analyst: User) -> None:

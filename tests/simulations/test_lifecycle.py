@@ -437,7 +437,7 @@ def test_a_conversation_that_stays_busy_is_waited_for(
 def test_without_an_answer_there_is_nothing_to_follow_up(analyst: User, status: Status) -> None:
     simulation = services.submit(analyst, "A question?")
     Simulation.objects.filter(pk=simulation.pk).transition(status)
-    response = act(analyst, simulation, "follow-ups", {"query": "And then?"})
+    response = act(analyst, simulation, "follow-ups")
     assert (response.status_code, response.json()["error"]) == (409, "StateForbids")
     assert Simulation.objects.count() == 1
 
@@ -477,13 +477,14 @@ def test_a_conversation_keeps_the_protocol_that_opened_it(
 # --- Who may ----------------------------------------------------------------------------------
 
 
-def act(user: User, simulation: Simulation, action: str, body: object = None) -> object:
-    return ApiClient(user).post_json(f"simulations/{simulation.pk}/{action}", body or {})
+def act(user: User, simulation: Simulation, action: str) -> object:
+    body = {"query": "And then?"} if action == "follow-ups" else {}
+    return ApiClient(user).post_json(f"simulations/{simulation.pk}/{action}", body)
 
 
 @pytest.mark.parametrize("action", ["cancel", "retry", "follow-ups"])
 def test_strangers_learn_nothing(outsider: User, failed: Simulation, action: str) -> None:
-    response = act(outsider, failed, action, {"query": "And then?"})
+    response = act(outsider, failed, action)
     assert (response.status_code, response.json()["error"]) == (404, "NotFound")
 
 
@@ -495,10 +496,10 @@ def test_only_the_owner_spends_the_owners_limit(
 ) -> None:
     simulation = services.submit(analyst, "A question?")
     Simulation.objects.filter(pk=simulation.pk).transition(status)
-    response = act(admin, simulation, action, {"query": "And then?"})
+    response = act(admin, simulation, action)
     assert (response.status_code, response.json()["error"]) == (403, "Forbidden")
     assert Simulation.objects.count() == 1
-    assert act(analyst, simulation, action, {"query": "And then?"}).status_code == 202
+    assert act(analyst, simulation, action).status_code == 202
 
 
 @pytest.mark.parametrize("who", ["analyst", "admin"])
@@ -521,5 +522,5 @@ def test_without_the_module_nothing_is_done(analyst: User, failed: Simulation) -
     analyst.modules = []
     analyst.save()
     for action in ("cancel", "retry", "follow-ups"):
-        assert act(analyst, failed, action, {"query": "And then?"}).status_code == 403
+        assert act(analyst, failed, action).status_code == 403
     assert Simulation.objects.count() == 1

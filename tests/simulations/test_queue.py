@@ -200,7 +200,7 @@ def test_the_place_costs_no_query_of_its_own(
     client = ApiClient(analyst)
     path = f"/api/v1/simulations/{simulation.pk}"
     client.get(path)
-    with django_assert_num_queries(3):  # the token and its user, the row, its citations
+    with django_assert_num_queries(2):  # the token and its user, the row with its citations
         assert client.get(path).json()["queue_position"] == 1
 
 

@@ -1,0 +1,92 @@
+"""Simulations as clients read them: one in a single statement, many in pages."""
+
+import hashlib
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from accounts.models import User
+from config.errors import NotFound
+from simulations.models import Simulation, SimulationQuerySet, sees_all
+from simulations.prepared import PreparedSelect
+
+SUMMARY = (
+    "id",
+    "status",
+    "query",
+    "query_truncated",
+    "assistant",
+    "conversation",
+    "retry_of",
+    "tokens_used",
+    "created_at",
+    "started_at",
+    "finished_at",
+)
+ERROR = {"error_code": "code", "error_message": "message", "error_status": "status"}
+# What Simulation needs to say whether it is over or stopping, and when asking again is worth it.
+NEEDED = {"status", "due_at", "stop_reason", "awaits_outputs", "failed_attempts"}
+# In the order in which `from_db` takes them.
+PACE = tuple(f.attname for f in Simulation._meta.concrete_fields if f.attname in NEEDED)
+CITATION = ("position", "slug", "title", "category", "found_by", "keywords", "truncated")
+CITATIONS = tuple(f"citations__{name}" for name in CITATION)
+COLUMNS = tuple(dict.fromkeys((*SUMMARY, "queue_position", "answer", *ERROR, *PACE)))
+
+
+class Reading(NamedTuple):
+    """`retry_after`: seconds until asking again is worth it; None for what is over."""
+
+    body: dict[str, Any]
+    retry_after: int | None
+
+    @property
+    def etag(self) -> str:
+        """Of what is shown, not of its bytes: hence weak."""
+        return f'W/"{hashlib.sha256(repr(self.body).encode()).hexdigest()[:32]}"'
+
+
+def read_simulation(reader: User, pk: UUID) -> Reading:
+    """With its citations, in one query. NotFound also for what the reader may not see."""
+    rows = _of_anyone(pk) if sees_all(reader) else _of_owner(pk, reader.pk)
+    if not rows:
+        raise NotFound
+    row = dict(zip(COLUMNS, rows[0], strict=False))
+    pace = Simulation.from_db(None, PACE, [row[name] for name in PACE])
+    body = {name: row[name] for name in SUMMARY} | {
+        "queue_position": row["queue_position"],
+        "is_stopping": pace.is_stopping,
+        "answer": row["answer"],
+        "citations": [_citation(cells) for cells in rows if cells[len(COLUMNS)] is not None],
+        "error": _error(row),
+    }
+    return Reading(body, None if pace.is_terminal else pace.seconds_until_due)
+
+
+def _citation(cells: Any) -> dict[str, Any]:
+    return dict(zip(CITATION, cells[len(COLUMNS) :], strict=True))
+
+
+def _error(row: dict[str, Any]) -> dict[str, Any] | None:
+    return {name: row[column] for column, name in ERROR.items()} if row["error_code"] else None
+
+
+def summaries(simulations: QuerySet[Simulation]) -> QuerySet[Simulation, dict[str, Any]]:
+    return simulations.values(*SUMMARY)
+
+
+def _rows(simulations: SimulationQuerySet) -> QuerySet[Simulation, Any]:
+    """One for each citation, or just one."""
+    return (
+        simulations.with_queue_position().values_list(*COLUMNS, *CITATIONS).order_by(CITATIONS[0])
+    )
+
+
+@PreparedSelect
+def _of_anyone(pk: UUID) -> QuerySet[Simulation, Any]:
+    return _rows(Simulation.objects.filter(pk=pk))
+
+
+@PreparedSelect
+def _of_owner(pk: UUID, owner: int) -> QuerySet[Simulation, Any]:
+    return _rows(Simulation.objects.filter(pk=pk, owner=owner))
