@@ -32,6 +32,15 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class WholeNumberField(serializers.IntegerField):
+    """Numbers only: the framework's own field would take a text of digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str | bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class LoginSerializer(StrictSerializer):
     username = TextField(max_length=150)
     password = TextField(max_length=4096, trim_whitespace=False)
@@ -41,14 +50,15 @@ class LoginSerializer(StrictSerializer):
 @authentication_classes([])
 @permission_classes([])
 def login(request: Request) -> Response:
-    """Trades a username and password for a bearer token, which is shown this once."""
+    """Trades a username and password for a bearer token of 12 hours, which is shown this once."""
     serializer = LoginSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     user = authenticate(request, **serializer.validated_data)
     if user is None:
         raise Unauthorized("Wrong username or password")
-    token, secret = ApiToken.objects.create(user=user, name="API sign-in")
-    return Response({"token": secret, "expiry": token.expiry})
+    token, secret = ApiToken.objects.sign_in(user)
+    headers = {"Cache-Control": "no-store"}
+    return Response({"token": secret, "expires_at": token.expiry}, headers=headers)
 
 
 @api_view(["POST"])

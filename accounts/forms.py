@@ -1,7 +1,14 @@
+from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm, UserChangeForm
+from django.contrib.auth.forms import (
+    AdminUserCreationForm,
+    AuthenticationForm,
+    PasswordChangeForm,
+    UserChangeForm,
+)
+from django.utils import timezone
 
 from accounts.models import Module, User
 
@@ -39,3 +46,52 @@ class NewUserForm(AdminUserCreationForm):
     class Meta(AdminUserCreationForm.Meta):
         model = User
         fields = ["username", "email", "role", "modules", "monthly_simulation_limit"]
+
+
+class TokenForm(forms.Form):
+    prefix = "token"
+
+    name = forms.CharField(
+        max_length=100,
+        help_text="What will use it, such as “nightly report”.",
+        error_messages={"required": "Give the token a name, so that you know what uses it."},
+    )
+    days = forms.TypedChoiceField(label="Expires", coerce=int, initial=30)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["days"].choices = [
+            (days, f"in {days} days ({timezone.now() + timedelta(days=days):%-d %b %Y})")
+            for days in (7, 30, 90, 365)
+        ]
+
+    @property
+    def lifetime(self) -> timedelta:
+        return timedelta(days=self.cleaned_data["days"])
+
+
+class NewPasswordForm(PasswordChangeForm):
+    """Also asks what is to become of tokens; sign-ins elsewhere end in any case."""
+
+    prefix = "password"
+    error_messages = PasswordChangeForm.error_messages | {
+        "password_incorrect": "This is not your current password.",
+        "password_mismatch": "The two new passwords are not the same.",
+    }
+
+    revoke_tokens = forms.BooleanField(
+        label="Revoke my API tokens too",
+        required=False,
+        help_text="Programs keep their tokens otherwise. Tick it if somebody may know your "
+        "password.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        old, new, again = (
+            self.fields[name] for name in ("old_password", "new_password1", "new_password2")
+        )
+        del old.widget.attrs["autofocus"]
+        old.label, new.label, again.label = "Current password", "New password", "New password again"
+        new.help_text = "At least 12 characters. Not a common password, nor one like your name."
+        again.help_text = ""

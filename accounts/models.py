@@ -5,9 +5,12 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
-from knox.models import AbstractAuthToken
+from django.utils.crypto import constant_time_compare
+from knox.models import AbstractAuthToken, AuthTokenManager
+
+from config.errors import AppError
 
 
 class Role(models.TextChoices):
@@ -83,14 +86,82 @@ class User(AbstractUser):
         return module in self.modules
 
 
+class TokenLimitReached(AppError):
+    status_code = 409
+
+
+class TokenNameTaken(AppError):
+    status_code = 409
+
+
+class ApiTokenManager(AuthTokenManager):
+    """Makes tokens; each method answers the row and the token itself, which is stored nowhere."""
+
+    # Of named tokens, and of sign-ins, for each user.
+    LIMIT = 20
+    SIGN_IN_LIFETIME = timedelta(hours=12)
+
+    @transaction.atomic
+    def issue(self, user: User, name: str, lifetime: timedelta) -> tuple["ApiToken", str]:
+        """A token for a program. Raises TokenLimitReached or TokenNameTaken."""
+        named = self._clean_up(user).filter(session_hash="")
+        if named.filter(name__iexact=name).exists():
+            raise TokenNameTaken(
+                f"You have a token “{name}” already. Choose another name, or revoke that one first."
+            )
+        if named.count() >= self.LIMIT:
+            raise TokenLimitReached(
+                f"You have {self.LIMIT} tokens, which is the most. Revoke one that nothing uses."
+            )
+        return self.create(user=user, expiry=lifetime, name=name)
+
+    @transaction.atomic
+    def sign_in(self, user: User) -> tuple["ApiToken", str]:
+        """A token in place of a session. The oldest one ends where there are too many."""
+        sign_ins = self._clean_up(user).exclude(session_hash="").order_by("-created")
+        kept = sign_ins.values_list("pk", flat=True)[: self.LIMIT - 1]
+        sign_ins.exclude(pk__in=list(kept)).delete()
+        return self.create(
+            user=user,
+            expiry=self.SIGN_IN_LIFETIME,
+            name="API sign-in",
+            session_hash=user.get_session_auth_hash(),
+        )
+
+    def usable_by(self, user: User) -> models.QuerySet["ApiToken"]:
+        """The user's tokens that have neither expired nor ended with an earlier password."""
+        marks = ["", user.get_session_auth_hash()]
+        return self.filter(user=user, session_hash__in=marks, expiry__gt=timezone.now())
+
+    def _clean_up(self, user: User) -> models.QuerySet["ApiToken"]:
+        """The usable tokens; the others are removed.
+
+        Locks the user's row, so that what is counted is still true when one more is made.
+        """
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        usable = self.usable_by(user)
+        self.filter(user=user).exclude(pk__in=list(usable.values_list("pk", flat=True))).delete()
+        return usable
+
+
 class ApiToken(AbstractAuthToken):
-    """A bearer token: only its hash is stored, the token itself is shown once."""
+    """A bearer token: only its hash is stored, the token itself is shown once.
+
+    One that was traded for a password stands for a session, and ends with that password, however
+    it is changed. The others belong to programs, and outlive it.
+    """
 
     # Writing the time of every request would cost each poll a query.
     LAST_USED_PRECISION = timedelta(minutes=10)
+    LONGEST_LIFETIME = timedelta(days=365)
 
     name = models.CharField(max_length=100, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    session_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of a sign-in: stands for the password it ends with."
+    )
+
+    objects = ApiTokenManager()
 
     class Meta:
         ordering = ["-created"]
@@ -100,8 +171,17 @@ class ApiToken(AbstractAuthToken):
         return f"{self.name or 'token'} of {self.user}"
 
     @property
-    def is_expired(self) -> bool:
-        return self.expiry is not None and self.expiry <= timezone.now()
+    def is_sign_in(self) -> bool:
+        return self.session_hash != ""
+
+    @property
+    def is_over(self) -> bool:
+        """Expired, or the password has changed since the sign-in."""
+        if self.expiry is not None and self.expiry <= timezone.now():
+            return True
+        return self.is_sign_in and not constant_time_compare(
+            self.session_hash, self.user.get_session_auth_hash()
+        )
 
     def touch(self) -> None:
         now = timezone.now()

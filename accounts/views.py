@@ -1,11 +1,19 @@
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import Role
+from accounts.forms import NewPasswordForm, TokenForm
+from accounts.models import ApiToken, Module, Role
 from accounts.permissions import check_role
+from config.errors import AppError
 
 
 @require_safe
@@ -15,3 +23,62 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
         check_role(request.user, Role.ADMIN)
         return redirect("admin:index")
     return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+
+@require_safe
+@login_required
+@never_cache
+def account(request: HttpRequest) -> HttpResponse:
+    return show_account(request)
+
+
+@require_POST
+@login_required
+@never_cache
+def token_new(request: HttpRequest) -> HttpResponse:
+    """Answers with the page that shows the token: nothing may keep it for a page after this."""
+    form = TokenForm(request.POST)
+    if not form.is_valid():
+        return show_account(request, status=400, token_form=form)
+    name = form.cleaned_data["name"]
+    try:
+        token, secret = ApiToken.objects.issue(request.user, name, form.lifetime)
+    except AppError as error:
+        form.add_error("name", error.message)
+        return show_account(request, status=error.status_code, token_form=form)
+    return show_account(request, status=201, new_token=token, secret=secret)
+
+
+@require_POST
+@login_required
+def token_revoke(request: HttpRequest, pk: str) -> HttpResponse:
+    ApiToken.objects.usable_by(request.user).filter(token_key=pk).delete()
+    messages.success(request, "The token is revoked.")
+    return redirect(reverse("account") + "#tokens")
+
+
+@sensitive_post_parameters()
+@require_POST
+@login_required
+@never_cache
+def password_change(request: HttpRequest) -> HttpResponse:
+    """Ends all other sessions and sign-ins, and tokens if that is asked for."""
+    form = NewPasswordForm(request.user, request.POST)
+    if not form.is_valid():
+        return show_account(request, status=400, password_form=form)
+    with transaction.atomic():
+        form.save()
+        if form.cleaned_data["revoke_tokens"]:
+            request.user.auth_token_set.all().delete()
+    update_session_auth_hash(request, request.user)
+    messages.success(request, "Your password is changed. You are signed out everywhere else.")
+    return redirect("account")
+
+
+def show_account(request: HttpRequest, *, status: int = 200, **context: object) -> HttpResponse:
+    forms = {"token_form": TokenForm(), "password_form": NewPasswordForm(request.user)}
+    page = {
+        "tokens": ApiToken.objects.usable_by(request.user),
+        "modules": [(module.label, request.user.has_module(module)) for module in Module],
+    }
+    return render(request, "accounts/account.html", forms | page | context, status=status)

@@ -106,7 +106,6 @@ MIGRATION_MODULES = {"knox": None}  # its only model is replaced by ours
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_PREFIX": "sitrep_",
-    "TOKEN_TTL": timedelta(days=30),
 }
 MONTHLY_SIMULATION_LIMIT = ENV.monthly_simulation_limit
 

@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts import api as accounts_api
+from accounts import token_api
 from accounts import views as accounts
 from accounts.forms import SignInForm
 from config.views import healthz
@@ -21,6 +22,8 @@ api = [
     path("auth/login", accounts_api.login, name="login"),
     path("auth/logout", accounts_api.logout, name="logout"),
     path("auth/logoutall", accounts_api.logout_all, name="logout-all"),
+    path("auth/tokens", token_api.TokensView.as_view(), name="tokens"),
+    path("auth/tokens/<slug:pk>", token_api.TokenView.as_view(), name="token"),
     path("me", simulations_api.me, name="me"),
     path("assistants", simulations_api.AssistantsView.as_view(), name="assistants"),
     path("simulations", simulations_api.SimulationsView.as_view(), name="simulations"),
@@ -72,12 +75,17 @@ urlpatterns = [
         ),
         name="login",
     ),
+    path("account/", accounts.account, name="account"),
+    path("account/tokens/", accounts.token_new, name="token-new"),
+    path("account/tokens/<slug:pk>/revoke/", accounts.token_revoke, name="token-revoke"),
+    path("account/password/", accounts.password_change, name="password-change"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("simulations/", include((pages, "simulations"))),
     path("knowledge/", include((knowledge_pages, "knowledge"))),
     path("api/v1/", include((api, "api"))),
     path("webhooks/openai/", openai_webhook, name="openai-webhook"),
     path("admin/login/", accounts.admin_sign_in),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
     path("admin/curation/", curation_health, name="curation-health"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),

@@ -5,6 +5,9 @@ from datetime import datetime
 from django.template import Library
 from django.utils import timezone
 
+from accounts.models import User
+from simulations.quota import Quota
+
 register = Library()
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -51,3 +54,9 @@ def ago(moment: datetime) -> str:
         days = seconds // DAY
         return "yesterday" if days == 1 else f"{days} days ago"
     return f"{moment:%-d %b %Y}"
+
+
+@register.simple_tag
+def quota_of(user: User) -> Quota:
+    """For pages of apps that don't know of simulations."""
+    return Quota.of(user)

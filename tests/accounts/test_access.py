@@ -24,7 +24,7 @@ def test_api_sign_in_trades_a_password_for_a_token(analyst: User) -> None:
     assert response.status_code == 200
     token = response.json()["token"]
     assert token.startswith("sitrep_")
-    assert response.json()["expiry"] > f"{timezone.now():%Y-%m-%d}"
+    assert response.json()["expires_at"] > f"{timezone.now():%Y-%m-%d}"
     me = Client(headers={"Authorization": f"Bearer {token}"}).get("/api/v1/me")
     assert me.json()["username"] == "analyst"
     assert token not in str(ApiToken.objects.values())

@@ -46,6 +46,10 @@ GET     in 403 200 200 200 knowledge/articles/<slug>/reach/
 GET     in 403 200 200 200 knowledge/preview/
 POST    in 403 200 200 200 knowledge/preview/
 GET    404 404 404 404 404 metrics
+GET     in 200 200 200 200 account/
+POST    in 400 400 400 400 account/password/
+POST    in 400 400 400 400 account/tokens/
+POST    in 302 302 302 302 account/tokens/<pk>/revoke/
 GET    200 302 302 302 302 sign-in/
 POST   200 302 302 302 302 sign-in/
 PUT    200 302 302 302 302 sign-in/
@@ -70,6 +74,9 @@ GET    401 200 200 200 200 api/v1/assistants
 POST   400 400 400 400 400 api/v1/auth/login
 POST   401 204 204 204 204 api/v1/auth/logout
 POST   401 204 204 204 204 api/v1/auth/logoutall
+GET    401 200 200 200 200 api/v1/auth/tokens
+POST   401 403 403 403 403 api/v1/auth/tokens
+DELETE 401 404 204 404 404 api/v1/auth/tokens/<pk>
 GET    401 403 200 200 200 api/v1/knowledge/articles
 POST   401 403 403 403 400 api/v1/knowledge/articles
 GET    401 403 200 200 200 api/v1/knowledge/articles/<slug>
@@ -140,7 +147,7 @@ ANY     in  in  in  in 405 admin/knowledge/keyword/process_import/
 GET     in 403 403 403 302 admin/login/
 POST   302 302 302 302  in admin/logout/
 ANY    302 302 302 302 405 admin/logout/
-ANY     in  in  in  in 200 admin/password_change/
+ANY    302 302 302 302 302 admin/password_change/
 GET     in  in  in  in 200 admin/password_change/done/
 ANY     in  in  in  in 404 admin/r/<content_type_id>/<object_id>/
 ANY     in  in  in  in 200 admin/simulations/assistant/
@@ -224,6 +231,7 @@ def make_objects(analyst: User) -> dict[str, str]:
     users = ContentType.objects.get_for_model(User)
     return {
         "simulations/<pk>": f"simulations/{simulation.pk}",
+        "tokens/<pk>": f"tokens/{token.token_key}",
         "articles/<slug>": f"articles/{article.slug}",
         "keywords/<pk>": f"keywords/{keyword.pk}",
         # The admin site's

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
@@ -286,3 +287,24 @@ def look_at(page: Page, name: str) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         photograph(page, f"{name}-{width}")
+
+
+@pytest.mark.parametrize("scripted", [True, False], ids=["scripted", "plain"])
+def test_a_token_is_made_used_and_revoked(browser: Browser, stack: Stack, scripted: bool) -> None:
+    with visit(browser, stack, "trainee", "/account/", java_script_enabled=scripted) as page:
+        page.get_by_label("Name").fill(f"Report {scripted}")
+        page.get_by_label("Expires").select_option("90")
+        page.get_by_role("button", name="Create token").click()
+        secret = page.get_by_label("The new token").input_value()
+        if scripted:
+            page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            page.get_by_role("button", name="Copy").click()
+            expect(page.get_by_role("button", name="Copied")).to_be_visible()
+            assert page.evaluate("navigator.clipboard.readText()") == secret
+        me, headers = f"{stack.url}/api/v1/me", {"Authorization": f"Bearer {secret}"}
+        assert httpx2.get(me, headers=headers).json()["username"] == "trainee"
+        token = page.get_by_role("listitem").filter(has_text=f"Report {scripted}")
+        token.locator("summary").click()
+        token.get_by_role("button", name="Revoke this token").click()
+        expect(page.get_by_text("The token is revoked.")).to_be_visible()
+        assert httpx2.get(me, headers=headers).status_code == 401

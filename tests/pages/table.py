@@ -54,6 +54,7 @@ PAGES = [
     PageCase("matching", f"{KNOWLEDGE}preview/?text=Who+checks+access+control+and+encryption"),
     PageCase("forbidden", KNOWLEDGE, user="trainee", status=403),
     PageCase("not-found", "/nowhere/", status=404),
+    PageCase("account", "/account/"),
     PageCase("admin", ADMIN, user="admin"),
     PageCase("admin-curation", f"{ADMIN}curation/", user="admin"),
     PageCase("admin-articles", f"{ADMIN}knowledge/article/", user="admin"),
@@ -76,6 +77,9 @@ PAGES = [
 NOT_PAGES = {
     "home",
     "logout",
+    "token-new",
+    "token-revoke",
+    "password-change",
     "simulations:cancel",
     "simulations:retry",
     "simulations:sources",
