@@ -5,17 +5,18 @@ more to say, "details". Pages show the same message on an error page.
 """
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from config.logs import DATABASE_AWAY, first_line
 from config.request_id import request_id
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,11 @@ class ServiceUnavailable(AppError):
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "5"})
 
+    @classmethod
+    def because_of(cls, error: Exception) -> "ServiceUnavailable":
+        logger.error("The database is away: %s", first_line(error))
+        return cls()
+
 
 class PayloadTooLarge(AppError):
     status_code = 413
@@ -73,9 +79,6 @@ class PreconditionFailed(AppError):
     message = "It has changed since you read it. Read it again and send your change for that."
 
 
-# What Django raises when a connection is refused or breaks off.
-DATABASE_AWAY = (OperationalError, InterfaceError)
-
 NAMES = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -86,6 +89,7 @@ NAMES = {
     413: "PayloadTooLarge",
     415: "UnsupportedMediaType",
     429: "TooManyRequests",
+    503: "ServiceUnavailable",
 }
 
 
@@ -116,8 +120,7 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     elif isinstance(exc, RequestDataTooBig):
         exc = PayloadTooLarge()
     elif isinstance(exc, DATABASE_AWAY):
-        logger.error("The database is away: %s", exc)
-        exc = ServiceUnavailable()
+        exc = ServiceUnavailable.because_of(exc)
     if isinstance(exc, AppError):
         return _api_app_error(exc)
     if isinstance(exc, exceptions.APIException):
@@ -211,14 +214,17 @@ class AppErrorMiddleware:
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         if isinstance(exc, DATABASE_AWAY):
-            logger.error("The database is away: %s", exc)
-            exc = ServiceUnavailable()
+            exc = ServiceUnavailable.because_of(exc)
         if not isinstance(exc, AppError):
             return None
-        response = error_page(request, exc.status_code, exc.message)
-        for name, value in exc.headers.items():
-            response[name] = value
-        return response
+        return _app_error_page(request, exc)
+
+
+def _app_error_page(request: HttpRequest, error: AppError) -> HttpResponse:
+    response = error_page(request, error.status_code, error.message)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
 
 
 def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
@@ -248,4 +254,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    error = sys.exc_info()[1]
+    if isinstance(error, DATABASE_AWAY):  # in a middleware, or in another error's page
+        return _app_error_page(request, ServiceUnavailable.because_of(error))
     return error_page(request, 500, AppError.message)

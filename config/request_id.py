@@ -4,13 +4,19 @@ import re
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
-from logging import LogRecord
 
 from django.http import HttpRequest, HttpResponse
 
-request_id: ContextVar[str] = ContextVar("request_id", default="-")
+NONE = "-"
+request_id: ContextVar[str] = ContextVar("request_id", default=NONE)
 
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,128}", re.ASCII)
+
+
+def current_request_id() -> str:
+    """Empty where nothing is done for a request."""
+    named = request_id.get()
+    return "" if named == NONE else named
 
 
 class RequestIdMiddleware:
@@ -28,11 +34,3 @@ class RequestIdMiddleware:
             request_id.reset(token)
         response["X-Request-ID"] = value
         return response
-
-
-class RequestIdFilter:
-    def filter(self, record: LogRecord) -> bool:
-        # Django logs a failed response after the middleware is done; its record has the request.
-        request = getattr(record, "request", None)
-        record.request_id = getattr(request, "request_id", None) or request_id.get()
-        return True

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from config.env import load_or_exit
+from config.logs import log_uncaught_errors, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = load_or_exit(BASE_DIR)
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
     "config.errors.ApiMiddleware",
+    "config.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -223,30 +225,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "config.request_id.RequestIdFilter"}},
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["request_id"],
-        },
-    },
-    "root": {"handlers": ["console"], "level": ENV.log_level},
-    "loggers": {
-        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # Two lines for every tick of the engine say nothing.
-        "celery.beat": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "kombu.connection": {"level": "ERROR"},  # warns that memory:// names no host
-        # Its INFO and DEBUG lines carry URLs and request bodies.
-        "httpx2": {"level": "WARNING"},
-        "openai": {"level": "WARNING"},
-    },
-}
+# What people wrote stays out of production's lines; a developer wants to see the messages.
+IN_PRODUCTION = ENV.app_env == "production"
+LOGGING = logging_config(ENV.log_level, for_machines=IN_PRODUCTION)
+if IN_PRODUCTION:
+    log_uncaught_errors()

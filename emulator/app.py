@@ -167,7 +167,14 @@ async def _spoil(fault: Fault, response: Response) -> Response:
 
 async def _read(request: Request, state: State) -> Call:
     body = await request.body() if request.method == "POST" else b""
-    return Call(state, time.time(), request.path_params, request.query_params, _parse(body))
+    return Call(
+        state,
+        time.time(),
+        request.path_params,
+        request.query_params,
+        _parse(body),
+        request.headers.get("x-client-request-id", ""),
+    )
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def create_run(call: Call) -> bytes:
         instructions="\n".join(filter(None, instructions)),
         model=reading.text(body, "model") or MODEL,
         metadata=reading.metadata(body),
+        client_request_id=call.client_request_id,
         tools=reading.functions(body),
         assistant_id=assistant_id,
         request=body,

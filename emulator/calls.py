@@ -25,6 +25,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: dict[str, Any]
+    client_request_id: str = ""
 
     def metadata(self) -> dict[str, str]:
         """The request's own, else that of the run it is about, else nothing."""

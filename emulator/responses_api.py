@@ -85,6 +85,7 @@ def create_response(call: Call) -> bytes:
         instructions=reading.text(body, "instructions") or "",
         model=body["model"],
         metadata=reading.metadata(body),
+        client_request_id=call.client_request_id,
         tools=reading.functions(body),
         request=body,
         input=items,

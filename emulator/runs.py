@@ -85,6 +85,8 @@ class Run:
     metadata: dict[str, str]
     tools: list[dict[str, Any]]
     assistant_id: str = ""
+    client_request_id: str = ""
+    """What the client called the request that created it."""
     request: dict[str, Any] = field(default_factory=dict)
     """The body it was created with."""
     input: list[Item] = field(default_factory=list)

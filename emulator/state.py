@@ -107,6 +107,7 @@ def _ledger_entry(run: Run, now: float) -> dict[str, Any]:
         "protocol": run.protocol,
         "conversation_id": run.conversation.id if run.conversation else None,
         "metadata": run.metadata,
+        "client_request_id": run.client_request_id,
         "status": run.status(now),
         "created_at": run.created_at,
         "ended_at": run.ends_at(),

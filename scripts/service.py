@@ -18,11 +18,11 @@ EMBEDDED_WORKER = [sys.executable, "manage.py", "embedded_worker"]
 # A thread: one process then owns all of its calls in flight, and every slice finds them. Just one:
 # a second would take slices away from other processes while it has nothing to do with them.
 CELERY_WORKER = [
-    *(sys.executable, "-m", "celery", "-A", "config", "worker"),
+    *(sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker"),
     *("--pool", "threads", "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip"),
 ]
 CELERY_BEAT = [
-    *(sys.executable, "-m", "celery", "-A", "config", "beat"),
+    *(sys.executable, "-m", "celery", "--quiet", "-A", "config", "beat"),
     *("--scheduler", "config.celery:TickScheduler", "--loglevel", "WARNING", "--pidfile", ""),
 ]
 

@@ -137,6 +137,7 @@ class SimulationAdmin(ReadOnly, admin.ModelAdmin):
                     "stop_reason",
                     "stop_requested_at",
                     "idempotency_key",
+                    "request_id",
                 ]
             },
         ),

@@ -25,6 +25,7 @@ POLL_FIELDS = [
     "failed_attempts",
     "opened_at",
     "owner_id",
+    "request_id",
     "round_started_at",
     "run__adopted",
     "run__finished_at",

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 
+from config.logs import DATABASE_AWAY
 from simulations.admission import admit
 from simulations.claims import claim, claim_unwanted, look_for_work
 from simulations.pacing import Pacing
@@ -130,7 +130,8 @@ class Engine:
 
     def _call(self, step: Step, protocol: str) -> None:
         try:
-            outcome = Outcome(step, step.call(get_provider(protocol)), None)
+            with step.named():
+                outcome = Outcome(step, step.call(get_provider(protocol)), None)
         except Exception as error:
             outcome = Outcome(step, None, error)
         self.outcomes.put(outcome)
@@ -165,14 +166,15 @@ class Engine:
 
     def _guarded(self, step: Step, action: Callable[[], Any]) -> Any:
         """One row that can't be worked on must not keep the others from theirs."""
-        try:
-            return action()
-        except (OperationalError, InterfaceError):
-            raise  # the database is away: nothing is wrong with the row
-        except Exception:
-            logger.exception("Simulation %s can't be worked on", step.simulation.pk)
-            step.fail_internally()
-            return None
+        with step.named():
+            try:
+                return action()
+            except DATABASE_AWAY:
+                raise  # nothing is wrong with the row
+            except Exception:
+                logger.exception("Simulation %s can't be worked on", step.simulation.pk)
+                step.fail_internally()
+                return None
 
 
 def _next_look(end: float) -> float:

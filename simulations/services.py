@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from config.errors import AppError, Forbidden
+from config.request_id import current_request_id
 from simulations.models import (
     CONVERSATION_GONE,
     Assistant,
@@ -183,6 +184,7 @@ def _accept(
             retry_of=retry_of,
             idempotency_key=idempotency_key,
             request_digest=request_digest if idempotency_key else "",
+            request_id=current_request_id(),
         )
 
 

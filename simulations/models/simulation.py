@@ -182,6 +182,12 @@ class Simulation(models.Model):
         max_length=64, blank=True, help_text="What the idempotency key was first used for."
     )
 
+    request_id = models.CharField(
+        max_length=128,
+        blank=True,
+        help_text="Of the request that asked it; in the log lines of its steps.",
+    )
+
     # The engine's columns.
     due_at = models.DateTimeField(
         null=True, blank=True, help_text="When it wants its next step; set while it is in flight."

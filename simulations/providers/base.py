@@ -113,8 +113,10 @@ class ProviderError(Exception):
     """A call that failed.
 
     `retryable`: the same call may succeed later. `ambiguous`: it may have been accepted.
-    `retry_after`: seconds, if the provider named them. `status`: of the HTTP answer, if any.
-    `param`: the part of the request that the provider blames, if it names one.
+    `retry_after`: seconds, if the provider named them. `status`: of the HTTP answer, if any, and
+    `request_id` what the provider calls it. `param`: the part of the request that the provider
+    blames, if it names one. `code` is a word, safe to show and to log; `message`
+    may quote what was sent.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         status: int | None = None,
         param: str = "",
+        request_id: str = "",
     ) -> None:
         super().__init__(message)
         self.message = storable(message)
@@ -136,6 +139,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.param = param
+        self.request_id = request_id
 
     @property
     def is_busy(self) -> bool:

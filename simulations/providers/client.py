@@ -1,6 +1,7 @@
 """The edge to the openai SDK: its client, and its errors as one ProviderError."""
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import httpx2
 import openai
 from django.conf import settings
 
+from config.request_id import current_request_id
 from simulations.providers.base import ProviderError
 
 POLL_TIMEOUT = 3.0
@@ -21,6 +23,7 @@ CREATE_TIMEOUT = 10.0
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
+WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 BUSY = ("already has an active run", "while a run")
 
 # The SDK takes an empty OPENAI_BASE_URL of the environment for an address.
@@ -89,11 +92,18 @@ def call_json(
     """
     with translated_errors():
         limits = httpx2.Timeout(timeout, connect=POLL_TIMEOUT)
-        response = method(*args, timeout=limits, **kwargs).http_response
+        response = method(
+            *args, timeout=limits, extra_headers=trace_headers(), **kwargs
+        ).http_response
         body = response.json()
         if not isinstance(body, dict):
             raise TypeError(f"expected a JSON object, got {type(body).__name__}")
         return body, response.headers
+
+
+def trace_headers() -> dict[str, str]:
+    """By which the provider's support finds a call; ASCII, as RequestIdMiddleware accepts it."""
+    return {"X-Client-Request-Id": named} if (named := current_request_id()) else {}
 
 
 @contextmanager
@@ -125,6 +135,7 @@ def _from_status(error: openai.APIStatusError) -> ProviderError:
         retry_after=_retry_after(error.response.headers),
         status=status,
         param=error.param if isinstance(error.param, str) else "",
+        request_id=_word(error.response.headers.get("x-request-id")),
     )
 
 
@@ -146,12 +157,15 @@ def _message(error: openai.APIStatusError) -> str:
 
 
 def _code(error: openai.APIStatusError) -> str:
-    status = error.status_code
     # The lock has a code of its own on responses only; assistants say it in words.
     if any(words in _message(error) for words in BUSY):
         return "conversation_locked"
-    # Other servers send numbers, or none.
-    return error.code if isinstance(error.code, str) and error.code else f"http_{status}"
+    return _word(error.code) or f"http_{error.status_code}"
+
+
+def _word(text: object) -> str:
+    """`text` if it is one: other servers send numbers or sentences where OpenAI has a code."""
+    return text if isinstance(text, str) and WORD.fullmatch(text) else ""
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:

@@ -1,13 +1,17 @@
 import logging
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import F
 from django.db.models.functions import Now
+from structlog.contextvars import bound_contextvars
 
+from config.request_id import NONE, request_id
 from simulations.failures import describe_refusal
 from simulations.models import Run, Simulation, SimulationQuerySet
 from simulations.outcomes import fail_simulation
@@ -41,6 +45,16 @@ class Step(ABC):
         """Of the row that was claimed: two steps of one row are not under way at a time."""
         return self.simulation.pk
 
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Log lines and calls within name the simulation, and the request that asked for it."""
+        token = request_id.set(self.simulation.request_id or NONE)
+        try:
+            with bound_contextvars(simulation_id=str(self.simulation.pk), step=type(self).__name__):
+                yield
+        finally:
+            request_id.reset(token)
+
     def prepare(self) -> bool:
         """Saves what must be known before the call; False: the call is not to be sent."""
         return True
@@ -57,6 +71,8 @@ class Step(ABC):
         if error.retryable or error.is_busy:
             self.retry(error)
         else:
+            extra = {"provider_request_id": error.request_id}
+            logger.warning("Simulation %s: %s", self.simulation.pk, error.code, extra=extra)
             self.give_up(error)
 
     def fenced(self) -> SimulationQuerySet:
@@ -74,7 +90,11 @@ class Step(ABC):
 
     def retry(self, error: ProviderError, at_least: timedelta = timedelta(0)) -> None:
         delay = max(at_least, self.retry_delay(error, self.simulation.failed_attempts))
-        logger.warning("Simulation %s: %s, again in %s", self.simulation.pk, error.code, delay)
+        extra = {
+            "retry_in": round(delay.total_seconds(), 1),
+            "provider_request_id": error.request_id,
+        }
+        logger.warning("Simulation %s: %s", self.simulation.pk, error.code, extra=extra)
         self.reschedule(delay, failed_attempts=F("failed_attempts") + 1)
 
     def retry_delay(self, error: ProviderError, failed_attempts: int) -> timedelta:

@@ -9,7 +9,6 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
-from config.request_id import RequestIdFilter
 from simulations import services
 from tests.conftest import ApiClient
 
@@ -54,16 +53,6 @@ def test_unknown_places_answer_in_json(analyst: User, path: str, method: str) ->
     response = getattr(ApiClient(analyst), method)(path)
     assert response.status_code == 404
     assert response.json()["error"] == "NotFound"
-
-
-@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/me", "/nothing"])
-def test_the_log_line_of_a_failed_request_has_its_id(
-    path: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    Client(headers={"X-Request-ID": "abcd-1234"}).get(path)
-    [record] = [record for record in caplog.records if record.name == "django.request"]
-    RequestIdFilter().filter(record)
-    assert record.request_id == "abcd-1234"
 
 
 def test_a_wrong_method_answers_in_the_one_shape(analyst: User) -> None:

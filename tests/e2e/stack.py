@@ -113,6 +113,34 @@ class Stack:
         with closing(sqlite3.connect(self.database.removeprefix("sqlite:///"))) as connection:
             return [row[0] for row in connection.execute(sql)]
 
+    def execute(self, *statements: str) -> None:
+        if services.ON_POSTGRESQL:
+            with psycopg.connect(self.database) as connection:
+                for sql in statements:
+                    connection.execute(sql)
+        else:
+            path = self.database.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(path, timeout=20)) as connection:
+                for sql in statements:
+                    connection.execute(sql)
+                connection.commit()
+
+    def refuse_connections(self) -> None:
+        """As if PostgreSQL were down, for this stack alone."""
+        name = self._allow_connections("false")
+        with psycopg.connect(services.DATABASE_URL, autocommit=True) as connection:
+            ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(ends, [name])
+
+    def allow_connections(self) -> None:
+        self._allow_connections("true")
+
+    def _allow_connections(self, allow: str) -> str:
+        name = self.database.rsplit("/", 1)[1]
+        with psycopg.connect(services.DATABASE_URL, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {allow}")
+        return name
+
     def client(self, username: str) -> "StackClient":
         """A user's signed-in client; the same one each time."""
         if username not in self.clients:

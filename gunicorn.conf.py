@@ -1,0 +1,11 @@
+"""What gunicorn reads by itself where it is started: its lines look like the product's own."""
+
+from pathlib import Path
+
+from config.env import load_or_exit
+from config.logs import logging_config
+
+# Before any worker: a bad environment is told once.
+_env = load_or_exit(Path(__file__).resolve().parent)
+
+logconfig_dict = logging_config(_env.log_level, for_machines=_env.app_env == "production")

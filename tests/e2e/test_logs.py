@@ -1,0 +1,203 @@
+"""What the processes of production write while everything goes wrong: lines, and nobody's words."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import httpx2
+import pytest
+
+from scripts import service
+from tests import services
+from tests.e2e.stack import PASSWORD, Stack
+from tests.e2e.test_main_job import wait_until
+
+pytestmark = pytest.mark.timeout(180)
+
+CANARY = "canary7731"
+KEY = f"sk-{CANARY}-key"
+# The provider's own words, as the emulator says them.
+PROVIDERS_WORDS = ["sk-revoked", "Country, region", "Sorry about that"]
+REQUEST_ID = "asked-by-the-canary-test"
+
+# Only what a row holds can say what failed: databases quote it.
+ROW_ERRORS = {
+    "sqlite": [
+        f"""CREATE TRIGGER refuse_{when} BEFORE {event} ON simulations_simulation
+        WHEN NEW.query LIKE '%-row-{when}' AND {condition}
+        BEGIN SELECT RAISE(ABORT, '{CANARY} as a failing row'); END"""
+        for when, event, condition in [
+            ("web", "INSERT", "1"),
+            ("worker", "UPDATE", "NEW.raw_answer <> ''"),
+        ]
+    ],
+    "postgresql": [
+        f"""ALTER TABLE simulations_simulation ADD CONSTRAINT refuse_{when}
+        CHECK (NOT (query LIKE '%-row-{when}' AND {condition}))"""
+        for when, condition in [("web", "true"), ("worker", "raw_answer <> ''")]
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("logs"), "responses", latency=0.2)
+    stack.environment |= {
+        "APP_ENV": "production",
+        "LOG_LEVEL": "DEBUG",
+        "DJANGO_SECRET_KEY": f"{CANARY}-{'x' * 40}",
+        "OPENAI_API_KEY": KEY,
+        "METRICS_TOKEN": f"{CANARY}-metrics-token",
+    }
+    try:
+        stack.start()
+        stack.execute(*ROW_ERRORS["postgresql" if services.ON_POSTGRESQL else "sqlite"])
+        yield stack
+    finally:
+        stack.stop()
+
+
+def lines_of(stack: Stack) -> list[dict[str, Any]]:
+    """Every one of them is JSON, or this fails."""
+    return [json.loads(line) for line in stack.log.read_text().splitlines()]
+
+
+def test_a_question_s_lines_and_calls_name_the_request_that_asked(stack: Stack) -> None:
+    stack.emulator.arm("500", "fetch_run")
+    client = stack.client("analyst")
+    client.headers["X-Request-ID"] = REQUEST_ID
+    accepted = client.submit(f"{CANARY}: who checks badges at the gate?")
+    simulation = client.wait(accepted.headers["Location"])
+    assert simulation["status"] == "COMPLETED"
+    [failed] = [line for line in lines_of(stack) if line.get("step") == "FetchRun"]
+    assert (failed["request_id"], failed["simulation_id"]) == (REQUEST_ID, simulation["id"])
+    assert failed["provider_request_id"].startswith("req_")
+    [run] = stack.emulator.runs(simulation=simulation["id"])
+    assert run["client_request_id"] == REQUEST_ID
+    assert CANARY in simulation["query"]
+
+
+def fail_at_the_provider(stack: Stack) -> None:
+    client = stack.client("analyst")
+    places = []
+    for kind in ("401", "403", "404", "429", "500", "reset", "drop", "truncated"):
+        for operation in ("start_run", "fetch_run"):
+            stack.emulator.arm(kind, operation)
+            places.append(client.submit(f"{CANARY} {kind} {operation}").headers["Location"])
+    for outcome in ("failed", "incomplete", "refusal", "expired"):
+        stack.emulator.control(next_outcome=outcome)
+        places.append(client.submit(f"{CANARY} {outcome}").headers["Location"])
+    for place in places:
+        client.wait(place, seconds=60)
+
+
+def fail_in_the_database(stack: Stack) -> None:
+    client = stack.client("analyst")
+    assert client.submit(f"{CANARY}-row-web").status_code == 500
+    accepted = client.submit(f"{CANARY}-row-worker")
+    assert client.wait(accepted.headers["Location"])["error"]["code"] == "internal_error"
+
+
+def fail_in_the_api(stack: Stack) -> None:
+    client = stack.client("analyst")
+    json_type = {"Content-Type": "application/json"}
+    for body in (f'{{"query": "{CANARY}', f'{{"{CANARY}": 1}}', f'["{CANARY}"]', '{"query": 5}'):
+        client.post("simulations", content=body, headers=json_type)
+    client.post("simulations", json={"query": CANARY * 20_000})
+    with suppress(httpx2.TransportError):  # refused before it is read
+        httpx2.post(f"{client.base_url}simulations", content=CANARY * 200_000)
+    client.get(f"simulations?{CANARY}={CANARY}")
+    client.get(f"knowledge/search?q={CANARY}")
+    client.get(f"knowledge/articles/{CANARY}")
+    client.post("knowledge/match", json={"text": [CANARY]})
+    client.post("auth/login", json={"username": CANARY, "password": CANARY})
+    client.post("auth/login", json={"username": "analyst", "password": CANARY})
+    client.get("me", headers={"Authorization": f"Bearer sitrep_{CANARY}"})
+    client.get("me", headers={"X-Request-ID": f"{CANARY} {CANARY}"})
+
+
+def fail_on_pages(stack: Stack) -> None:
+    with httpx2.Client(base_url=stack.url, timeout=30) as browser:
+
+        def send(path: str, **fields: Any) -> httpx2.Response:
+            browser.get("/sign-in/")
+            form = fields | {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+            return browser.post(path, data=form)
+
+        browser.post("/sign-in/", data={"username": "admin", "password": CANARY})  # no CSRF
+        send("/sign-in/", username="admin", password=CANARY)
+        send("/sign-in/", username=CANARY, password=PASSWORD)
+        browser.get(f"/sign-in/?next=/{CANARY}")
+        browser.get("/metrics", headers={"Authorization": f"Bearer {CANARY}"})
+        browser.post("/webhooks/openai/", content=f'{{"type": "{CANARY}"}}')
+        browser.get("/", headers={"Host": f"{CANARY}.example"})
+        assert send("/sign-in/", username="admin", password=PASSWORD).status_code == 302
+        send("/simulations/new/", query=f"{CANARY}-row-web")
+        send("/simulations/new/", query="")
+        send("/simulations/new/", query=CANARY * 20_000)
+        send("/simulations/new/", **{f"{CANARY}{n}": n for n in range(1100)})
+        send("/admin/accounts/user/add/", username="x y", password1=CANARY, password2=PASSWORD)
+        send("/admin/knowledge/article/add/", slug=f"{CANARY} not a slug", text=CANARY)
+        browser.get(f"/admin/accounts/user/?q={CANARY}&o=x")
+        browser.get(f"/{CANARY}")
+
+
+def lose_the_broker(stack: Stack) -> None:
+    """A worker and a beat with a password for a broker that isn't there."""
+    away = stack.environment | {"CELERY_BROKER_URL": f"redis://:{CANARY}@127.0.0.1:1/0"}
+    before = stack.log.stat().st_size
+    with stack.log.open("ab") as log:
+        commands = [service.CELERY_WORKER, service.CELERY_BEAT]
+        started = [
+            subprocess.Popen(command, cwd=service.ROOT, env=away, stdout=log, stderr=log)
+            for command in commands
+        ]
+        wait_until(lambda: stack.log.read_bytes()[before:].count(b"onnect") >= 2, seconds=60)
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def lose_the_database(stack: Stack) -> None:
+    if not services.ON_POSTGRESQL:
+        return  # a file is not away
+    client = stack.client("analyst")
+    place = client.submit(f"{CANARY} while the database is away").headers["Location"]
+    stack.refuse_connections()
+    assert client.submit(CANARY).status_code == 503
+    wait_until(lambda: "simulations.tasks" in stack.log.read_text())
+    stack.allow_connections()
+    client.wait(place, seconds=60)
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        fail_at_the_provider,
+        fail_in_the_database,
+        fail_in_the_api,
+        fail_on_pages,
+        lose_the_broker,
+        lose_the_database,
+    ],
+)
+def test_no_secret_prompt_or_answer_is_in_any_line(
+    stack: Stack, fail: Callable[[Stack], None]
+) -> None:
+    fail(stack)
+    lines_of(stack)
+    written = stack.log.read_text()
+    for words in (CANARY, PASSWORD, *PROVIDERS_WORDS):
+        assert words not in written
+
+
+def test_a_bad_environment_is_told_without_its_values(stack: Stack) -> None:
+    wrong = stack.environment | {"OPENAI_API_KEY": CANARY, "DATABASE_URL": f"pg://{CANARY}"}
+    wrong.pop("OPENAI_BASE_URL")
+    command = service.web("127.0.0.1", service.free_port())
+    told = subprocess.run(command, cwd=service.ROOT, env=wrong, capture_output=True, text=True)
+    assert told.returncode != 0
+    assert "DATABASE_URL" in told.stderr
+    assert CANARY not in told.stdout + told.stderr
