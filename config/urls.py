@@ -13,6 +13,7 @@ from knowledge import curation_api
 from knowledge import views as knowledge
 from knowledge.match_api import match
 from simulations import api as simulations_api
+from simulations import list_views
 from simulations import views as simulations
 from simulations.admin import curation_health
 from simulations.metrics import metrics
@@ -45,12 +46,14 @@ api = [
 ]
 
 pages = [
-    path("", simulations.simulation_list, name="list"),
+    path("", list_views.simulation_list, name="list"),
+    path("rows/", list_views.simulation_rows, name="rows"),
     path("new/", simulations.simulation_new, name="new"),
     path("new/sources/", simulations.simulation_sources, name="sources"),
     path("<uuid:pk>/", simulations.simulation_detail, name="detail"),
     path("<uuid:pk>/manifest/", simulations.simulation_manifest, name="manifest"),
     path("<uuid:pk>/manifest.json", simulations.manifest_download, name="manifest-download"),
+    path("<uuid:pk>/answer.md", simulations.answer_download, name="answer-download"),
     path("<uuid:pk>/status/", simulations.simulation_status, name="status"),
     path("<uuid:pk>/cancel/", simulations.simulation_cancel, name="cancel"),
     path("<uuid:pk>/retry/", simulations.simulation_retry, name="retry"),

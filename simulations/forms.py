@@ -3,7 +3,9 @@ from typing import Any
 
 from django import forms
 
-from simulations.models import Simulation
+from accounts.models import User
+from knowledge.search.query import MAX_LENGTH, MAX_WORDS, split_words
+from simulations.models import Simulation, Status
 from simulations.services import digest
 
 
@@ -47,3 +49,52 @@ class FollowUpForm(SubmitForm):
             "While it is still answering, your question waits for its turn."
         )
         query.widget.attrs["rows"] = 4
+
+
+class FilterForm(forms.Form):
+    """What the list is to show; everything is optional, and who sees all may name an owner."""
+
+    IN_FLIGHT = "IN_FLIGHT"
+    # What waits and what runs are one to whoever looks for it.
+    STATES = [
+        ("", "All"),
+        (IN_FLIGHT, "In flight"),
+        *((status.value, status.label) for status in [Status.COMPLETED, Status.FAILED]),
+        (Status.CANCELLED.value, Status.CANCELLED.label),
+    ]
+
+    q = forms.CharField(
+        label="Search the questions",
+        required=False,
+        max_length=MAX_LENGTH,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Search questions"}),
+    )
+    status = forms.ChoiceField(
+        choices=STATES,
+        required=False,
+        error_messages={"invalid_choice": "There is no such status. Choose one of those above."},
+    )
+    owner = forms.ModelChoiceField(
+        User.objects.all(),
+        to_field_name="username",
+        required=False,
+        error_messages={"invalid_choice": "Nobody has this username. Write it as it is shown."},
+        widget=forms.TextInput(attrs={"placeholder": "Owner", "list": "owners"}),
+    )
+
+    def __init__(self, *args: Any, sees_all: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not sees_all:
+            del self.fields["owner"]
+
+    def clean_q(self) -> list[str]:
+        """Its words."""
+        text = self.cleaned_data["q"]
+        words = split_words(text)
+        if text and not 0 < len(words) <= MAX_WORDS:
+            raise forms.ValidationError(f"Give 1 to {MAX_WORDS} words to look for.")
+        return words
+
+    @property
+    def is_filtering(self) -> bool:
+        return any(self.data.get(name) for name in self.fields)

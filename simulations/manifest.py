@@ -14,8 +14,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from accounts.models import Module, Role, User
-from knowledge.models import Article
-from knowledge.revisions import latest_revision_of, number_of_revision
+from knowledge.revisions import number_of_revision
 from simulations.models import Assistant, Citation, RulesVersion, Run, Simulation, ToolCall
 from simulations.prompts import level_in_prompt
 from simulations.providers import sends_instructions
@@ -121,15 +120,8 @@ def seconds_between(start: datetime | None, end: datetime | None) -> float | Non
 
 
 def describe_articles(simulation: Simulation, may_read_articles: bool) -> list[Part]:
-    citations = (
-        simulation.citations.select_related("revision")
-        .defer("revision__text")
-        .annotate(
-            revision_number=number_of_revision(Article, "revision"),
-            latest_revision_id=latest_revision_of(Article, "article_id"),
-            whole_length=Length("revision__text"),
-        )
-    )
+    citations = simulation.citations.with_revisions()
+    citations = citations.annotate(whole_length=Length("revision__text"))
     return [describe_article(citation, may_read_articles) for citation in citations]
 
 
@@ -152,7 +144,7 @@ def describe_article(citation: Citation, may_read_articles: bool) -> Part:
             "id": citation.revision_id,
             "number": citation.revision_number,
             "recorded_at": citation.revision.history_date,
-            "is_latest": citation.revision_id == citation.latest_revision_id,
+            "is_latest": not citation.is_outdated,
         }
     return article | ({"text": citation.text} if may_read_articles else {})
 

@@ -1,58 +1,31 @@
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
-from django.db.models import Exists, F, OuterRef
+from django.db.models import F
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRefresh
 from rest_framework.renderers import JSONRenderer
 
 from accounts.models import Module
-from accounts.permissions import View, module_required, says_when_signed_out
+from accounts.permissions import module_required, says_when_signed_out
 from config.errors import AppError
 from knowledge.preview import preview
 from simulations import services
 from simulations.forms import FollowUpForm, SubmitForm
+from simulations.fragments import reloads_when_signed_out, unchanged
+from simulations.listing import EXCERPT_LENGTH, poll_after
 from simulations.manifest import build_manifest
 from simulations.models import Simulation, Status
 from simulations.quota import Quota
+from simulations.report import as_markdown
 
-PAGE_SIZE = 25
-# What a line of the conversation shows of a question; the rest stays in the database.
-EXCERPT_LENGTH = 200
-
-
-def reloads_when_signed_out(view: View) -> View:
-    """For fragments: the page's own reload leads to the sign-in page.
-
-    A fragment's redirect would show it inside the page.
-    """
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        if request.htmx and not request.user.is_authenticated:
-            return HttpResponseClientRefresh()
-        return view(request, *args, **kwargs)
-
-    return guarded
-
-
-@require_safe
-@module_required(Module.SIMULATIONS)
-def simulation_list(request: HttpRequest) -> HttpResponse:
-    earlier = Simulation.objects.filter(
-        conversation=OuterRef("conversation"), created_at__lt=OuterRef("created_at")
-    )
-    simulations = request.user.simulations.annotate(is_follow_up=Exists(earlier))
-    page = Paginator(simulations.prefetch_related("citations"), PAGE_SIZE)
-    context = {"page": page.get_page(request.GET.get("page")), "quota": Quota.of(request.user)}
-    return render(request, "simulations/list.html", context)
+# What a page needs of the other questions of a conversation; their texts can be long.
+STATE_FIELDS = ["status", "stop_reason", "due_at", "failed_attempts", "awaits_outputs"]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -133,7 +106,7 @@ def simulation_cancel(request: HttpRequest, pk: str) -> HttpResponse:
     except services.StateForbids as error:
         messages.info(request, error.message)
     if request.htmx:
-        return render(request, "simulations/_status.html", _context(request, pk))
+        return render(request, "simulations/_news.html", _context(request, pk))
     return redirect("simulations:detail", pk=pk)
 
 
@@ -148,12 +121,11 @@ def simulation_detail(request: HttpRequest, pk: str) -> HttpResponse:
 @reloads_when_signed_out
 @module_required(Module.SIMULATIONS)
 def simulation_status(request: HttpRequest, pk: str) -> HttpResponse:
-    """The part of the detail page that changes; it asks for itself again until terminal."""
-    context = _context(request, pk)
-    if request.GET.get("seen") == context["stage"]:
-        retry_after = str(context["simulation"].seconds_until_due)
-        return HttpResponse(status=204, headers={"Retry-After": retry_after})
-    return render(request, "simulations/_status.html", context)
+    """What has changed on the page of a simulation since it was `seen`."""
+    context = _context(request, pk, request.GET.get("seen", ""))
+    if not (context["has_moved"] or context["conversation_has_moved"]):
+        return unchanged(context["poll_after"] or 1)
+    return render(request, "simulations/_news.html", context)
 
 
 @require_safe
@@ -180,6 +152,18 @@ def manifest_download(request: HttpRequest, pk: str) -> HttpResponse:
     return HttpResponse(content, content_type="application/json", headers=headers)
 
 
+@require_safe
+@module_required(Module.SIMULATIONS)
+def answer_download(request: HttpRequest, pk: str) -> HttpResponse:
+    """The answer as a Markdown file; 404 where there is none."""
+    answered = Simulation.objects.visible_to(request.user).filter(status=Status.COMPLETED)
+    simulation = get_object_or_404(answered.select_related("owner"), pk=pk)
+    document = as_markdown(simulation, simulation.citations.with_revisions())
+    disposition = f'attachment; filename="answer-{pk}.md"'
+    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-cache"}
+    return HttpResponse(document, content_type="text/markdown; charset=utf-8", headers=headers)
+
+
 def _manifest(request: HttpRequest, pk: str) -> tuple[Simulation, dict[str, Any]]:
     visible = Simulation.objects.visible_to(request.user)
     related = visible.select_related("owner", "conversation", "retry_of", "rules_version")
@@ -187,20 +171,28 @@ def _manifest(request: HttpRequest, pk: str) -> tuple[Simulation, dict[str, Any]
     return simulation, build_manifest(simulation, request.user)
 
 
-def _context(request: HttpRequest, pk: str) -> dict[str, Any]:
+def _context(request: HttpRequest, pk: str, seen: str = "") -> dict[str, Any]:
     visible = Simulation.objects.visible_to(request.user).with_queue_position()
-    related = visible.select_related("owner", "retry_of", "retried_as")
-    simulation = get_object_or_404(related.prefetch_related("citations"), pk=pk)
-    is_owner = simulation.owner == request.user
+    simulation = get_object_or_404(
+        visible.select_related("owner", "assistant", "retry_of", "retried_as"), pk=pk
+    )
     conversation = _conversation(simulation)
     place = conversation.index(simulation)
+    earlier, later = conversation[:place], conversation[place + 1 :]
+    stage, conversation_stage = _stage(simulation, earlier), _stage_of_all(earlier + later)
+    seen_stage, _, seen_conversation = seen.partition(".")
+    is_owner = simulation.owner == request.user
     return {
         "simulation": simulation,
-        "earlier": conversation[:place],
-        "later": conversation[place + 1 :],
+        "citations": simulation.citations.with_revisions(),
+        "earlier": earlier,
+        "later": later,
         "is_owner": is_owner,
         "can_follow_up": is_owner and _may_be_answered(simulation),
-        "stage": _stage(simulation, conversation),
+        "stage": f"{stage}.{conversation_stage}",
+        "has_moved": seen_stage != stage,
+        "conversation_has_moved": seen_conversation != conversation_stage,
+        "poll_after": poll_after([simulation, *earlier, *later]),
         "run_timeout": settings.RUN_TIMEOUT,
         "can_read_articles": request.user.has_module(Module.KNOWLEDGE_BASE),
     }
@@ -210,7 +202,7 @@ def _conversation(simulation: Simulation) -> list[Simulation]:
     """All questions of its conversation, oldest first: their states and beginnings."""
     questions = Simulation.objects.filter(conversation=simulation.conversation_id)
     excerpts = questions.annotate(excerpt=Left(F("query"), EXCERPT_LENGTH))
-    return list(excerpts.only("status", "stop_reason").order_by("created_at", "id"))
+    return list(excerpts.only(*STATE_FIELDS).order_by("created_at", "id"))
 
 
 def _may_be_answered(simulation: Simulation) -> bool:
@@ -218,8 +210,8 @@ def _may_be_answered(simulation: Simulation) -> bool:
     return not is_lost
 
 
-def _stage(simulation: Simulation, conversation: list[Simulation]) -> str:
-    """Changes with whatever the page shows, but for the passing time."""
+def _stage(simulation: Simulation, earlier: list[Simulation]) -> str:
+    """Changes with whatever the page shows of it, but for the passing time."""
     seen = [
         simulation.status,
         str(simulation.queue_position or ""),
@@ -228,7 +220,11 @@ def _stage(simulation: Simulation, conversation: list[Simulation]) -> str:
         str(simulation.failed_attempts),
         str(simulation.tool_rounds),
         "searching" if simulation.awaits_outputs else "",
-        "".join(question.status[:2] + question.stop_reason[:1] for question in conversation),
+        "behind" if earlier and not earlier[-1].is_terminal else "",
         simulation.stop_reason,
     ]
     return "-".join(seen)
+
+
+def _stage_of_all(questions: list[Simulation]) -> str:
+    return "-".join(question.status[:2] + question.stop_reason[:1] for question in questions)

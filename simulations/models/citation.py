@@ -1,7 +1,22 @@
 from django.db import models
 
 from knowledge.grounding import FoundBy
+from knowledge.models import Article
+from knowledge.revisions import latest_revision_of, number_of_revision
 from simulations.models.simulation import Simulation
+
+
+class CitationQuerySet(models.QuerySet["Citation"]):
+    def with_revisions(self) -> "CitationQuerySet":
+        """Adds `revision_number`, counted from 1, and `latest_revision_id` of the article."""
+        return (
+            self.select_related("revision")
+            .defer("revision__text")
+            .annotate(
+                revision_number=number_of_revision(Article, "revision"),
+                latest_revision_id=latest_revision_of(Article, "article_id"),
+            )
+        )
 
 
 class Citation(models.Model):
@@ -28,6 +43,8 @@ class Citation(models.Model):
     keywords = models.JSONField(default=list)
     found_by = models.CharField(max_length=16, choices=FoundBy, default=FoundBy.KEYWORD)
 
+    objects = CitationQuerySet.as_manager()
+
     class Meta:
         ordering = ["position"]
         constraints = [
@@ -36,3 +53,8 @@ class Citation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title} ({self.slug})"
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the article was changed or deleted since; asks for `with_revisions`."""
+        return self.revision_id != self.latest_revision_id

@@ -58,6 +58,7 @@ DELETE 405 302 302 302 302 sign-in/
 POST    in  in  in  in  in sign-out/
 GET     in 200 200 200 200 simulations/
 GET     in 404 200 404 200 simulations/<pk>/
+GET     in 404 404 404 404 simulations/<pk>/answer.md
 POST    in 404 302 404 302 simulations/<pk>/cancel/
 GET     in 404 200 404 404 simulations/<pk>/follow-up/
 POST    in 404 302 404 404 simulations/<pk>/follow-up/
@@ -65,6 +66,7 @@ GET     in 404 200 404 200 simulations/<pk>/manifest.json
 GET     in 404 200 404 200 simulations/<pk>/manifest/
 POST    in 404 302 404 404 simulations/<pk>/retry/
 GET     in 404 200 404 200 simulations/<pk>/status/
+GET     in 200 200 200 200 simulations/rows/
 GET     in 200 200 200 200 simulations/new/
 POST    in 302 302 302 302 simulations/new/
 POST    in 200 200 200 200 simulations/new/sources/

@@ -10,6 +10,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Module, User
+from knowledge.models import Article
 from simulations import services
 from simulations.models import Simulation, Status, StopReason
 
@@ -177,22 +178,6 @@ def test_a_refused_submission_says_why_and_keeps_the_text(
     assert words in text_of(response)
     assert query.strip("\0 ") in text_of(response)
     assert not Simulation.objects.exists()
-
-
-def test_the_list_shows_ones_own_without_a_query_per_row(
-    page: Client,
-    answered: Simulation,
-    outsider: User,
-    django_assert_max_num_queries: DjangoAssertNumQueries,
-) -> None:
-    services.submit(outsider, "Not for you")
-    for number in range(30):
-        services.submit(answered.owner, f"Question {number}?")
-    with django_assert_max_num_queries(7):
-        shown = text_of(page.get("/simulations/"))
-    assert "Question 29?" in shown
-    assert "Not for you" not in shown
-    assert "Who checks the gate?" in text_of(page.get("/simulations/?page=2"))
 
 
 @pytest.mark.parametrize(
@@ -396,12 +381,6 @@ def test_without_javascript_a_page_that_reloads_holds_no_form(
     assert not re.search(r"<form[^>]* hidden>", alone)
 
 
-def test_the_list_marks_follow_ups(page: Client, answered: Simulation) -> None:
-    assert "Follow-up" not in text_of(page.get("/simulations/"))
-    services.follow_up(answered.owner, answered, "And at night?")
-    assert text_of(page.get("/simulations/")).count("Follow-up") == 1
-
-
 # --- What the status shows --------------------------------------------------------------------
 
 
@@ -491,6 +470,48 @@ def test_a_long_conversation_costs_one_query(
         with django_assert_num_queries(5):
             shown = text_of(page.get(url(simulation, "status"), headers=HTMX))
         assert "Question 0?" in shown
+
+
+def test_a_finished_page_goes_on_asking_while_a_later_question_is_in_flight(
+    page: Client, answered: Simulation
+) -> None:
+    following = services.follow_up(answered.owner, answered, "And at night?")
+    seen = stage_of(page, answered)
+    assert page.get(url(answered, "status"), {"seen": seen}).status_code == 204
+    end(following, Status.FAILED, error_message="Alas.")
+    news = text_of(page.get(url(answered, "status"), {"seen": seen}, headers=HTMX))
+    assert re.search(r'id="later" hx-swap-oob="true">.*state-failed', news, re.DOTALL)
+    assert "Next question: Failed." in news
+    assert 'id="simulation"' not in news, "the answer stays as it is: unfolded, marked, rated"
+    assert "hx-get" not in news
+
+
+# --- The answer as a file ---------------------------------------------------------------------
+
+
+def test_the_answer_is_downloaded_with_its_question_and_sources(
+    page: Client, answered: Simulation, running: Simulation, outsider: User
+) -> None:
+    response = page.get(url(answered, "answer-download"))
+    assert response.headers["Content-Type"] == "text/markdown; charset=utf-8"
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    document = text_of(response)
+    assert document.startswith("> Who checks the gate?\n\nAsked by analyst on ")
+    assert f"\n\n{answered.answer}\n\n## Sources\n\n" in document
+    assert "1. The Alpha Article (alpha-001). Brought by: gate.\n" in document
+    assert page.get(url(running, "answer-download")).status_code == 404
+    assert sign_in(outsider).get(url(answered, "answer-download")).status_code == 404
+
+
+def test_sources_name_the_revision_that_was_sent(
+    page: Client, answered: Simulation, articles: dict[str, Article]
+) -> None:
+    article = articles["alpha-001"]
+    answered.citations.update(article=article, revision=article.revisions.latest())
+    assert re.search(r"Revision 1\s*</span>", text_of(page.get(url(answered))))
+    article.text = "Changed."
+    article.save()
+    assert re.search(r"Revision 1, <[^>]*>changed since", text_of(page.get(url(answered))))
 
 
 # --- Who may send what ------------------------------------------------------------------------

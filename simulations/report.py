@@ -1,0 +1,23 @@
+"""An answer as a Markdown document of its own, for files and mails."""
+
+from collections.abc import Iterable
+
+from simulations.models import Citation, Simulation
+
+
+def as_markdown(simulation: Simulation, citations: Iterable[Citation]) -> str:
+    """Question, answer and sources; `citations` are `with_revisions`."""
+    question = "\n".join(f"> {line}".rstrip() for line in simulation.query.splitlines())
+    asked = f"{simulation.created_at:%-d %B %Y, %H:%M} UTC"
+    facts = f"Asked by {simulation.owner.get_username()} on {asked}. Simulation {simulation.pk}."
+    sources = [_source(citation) for citation in citations]
+    listed = ["## Sources", "\n".join(sources)] if sources else []
+    return "\n\n".join([question, facts, simulation.answer, *listed]) + "\n"
+
+
+def _source(citation: Citation) -> str:
+    revision = f", revision {citation.revision_number}" if citation.revision_id else ""
+    brought = f". Brought by: {', '.join(citation.keywords)}" if citation.keywords else ""
+    cut = ". Only its beginning was sent" if citation.truncated else ""
+    line = f"{citation.title} ({citation.slug}{revision}){brought}{cut}."
+    return f"{citation.position}. {' '.join(line.split())}"
