@@ -36,6 +36,21 @@ def check_module(user: User | AnonymousUser, module: Module) -> None:
         raise Forbidden(f"No access to module: {module}")
 
 
+def role_required(role: Role) -> Callable[[View], View]:
+    """As `module_required`, with a role."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        @login_required
+        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+            check_role(request.user, role)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
 def module_required(module: Module) -> Callable[[View], View]:
     """A page's rule: to the sign-in page without login, the 403 page without the module."""
 

@@ -12,8 +12,9 @@ from knowledge import api as knowledge_api
 from knowledge import curation_api
 from knowledge import views as knowledge
 from knowledge.match_api import match
+from simulations import agents_api, list_views
+from simulations import agents_views as agents
 from simulations import api as simulations_api
-from simulations import list_views
 from simulations import views as simulations
 from simulations.admin import curation_health
 from simulations.metrics import metrics
@@ -26,6 +27,10 @@ api = [
     path("auth/tokens", token_api.TokensView.as_view(), name="tokens"),
     path("auth/tokens/<slug:pk>", token_api.TokenView.as_view(), name="token"),
     path("me", simulations_api.me, name="me"),
+    path("agents", agents_api.AgentsView.as_view(), name="agents"),
+    path("agents/<int:pk>", agents_api.AgentView.as_view(), name="agent"),
+    path("agents/<int:pk>/run", agents_api.RunAgentView.as_view(), name="run-agent"),
+    path("agents/<int:pk>/runs", agents_api.AgentRunsView.as_view(), name="agent-runs"),
     path("assistants", simulations_api.AssistantsView.as_view(), name="assistants"),
     path("simulations", simulations_api.SimulationsView.as_view(), name="simulations"),
     path("simulations/<uuid:pk>", simulations_api.SimulationView.as_view(), name="simulation"),
@@ -60,6 +65,12 @@ pages = [
     path("<uuid:pk>/follow-up/", simulations.simulation_follow_up, name="follow-up"),
 ]
 
+agent_pages = [
+    path("", agents.agent_list, name="list"),
+    path("<int:pk>/", agents.agent_detail, name="detail"),
+    path("<int:pk>/run/", agents.agent_run, name="run"),
+]
+
 knowledge_pages = [
     path("preview/", knowledge.preview_page, name="preview"),
     path("articles/<slug:slug>/reach/", knowledge.article_reach, name="article-reach"),
@@ -84,6 +95,7 @@ urlpatterns = [
     path("account/password/", accounts.password_change, name="password-change"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("simulations/", include((pages, "simulations"))),
+    path("agents/", include((agent_pages, "agents"))),
     path("knowledge/", include((knowledge_pages, "knowledge"))),
     path("api/v1/", include((api, "api"))),
     path("webhooks/openai/", openai_webhook, name="openai-webhook"),

@@ -25,9 +25,11 @@ from django.views.decorators.http import require_safe
 
 from knowledge.revision_admin import RevisionAdmin
 from simulations import curation, services
+from simulations.agent_admin import AgentAdmin
 from simulations.assistant_forms import AssistantForm
 from simulations.models import (
     ASSISTANT_REFUSED,
+    Agent,
     Assistant,
     Citation,
     Run,
@@ -251,6 +253,9 @@ class AssistantAdmin(RevisionAdmin):
             self.message_user(request, error.message, level=messages.ERROR)
         else:
             self.message_user(request, f"New simulations go to {assistant}.")
+
+
+admin.site.register(Agent, AgentAdmin)
 
 
 @admin.site.admin_view

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Least, Now
 
-from simulations.models import Run, Simulation, Status
+from simulations.models import Agent, Run, Simulation, Status
 from simulations.pacing import Pacing, has_webhooks
 from simulations.prepared import PreparedUpdate, Update
 
@@ -59,6 +59,7 @@ class Work(NamedTuple):
     is_due: bool
     is_queued: bool
     is_unwanted: bool
+    is_agent_due: bool
 
 
 def look_for_work() -> Work:
@@ -74,6 +75,7 @@ def _questions(vendor: str) -> tuple[str, list[Any]]:
         Simulation.objects.due(),
         Simulation.objects.queued(),
         Run.objects.to_discard().filter(discard_due_at__lte=Now()),
+        Agent.objects.due(),
     ]
     parts = [rows.query.exists().get_compiler(connection=connection).as_sql() for rows in waiting]
     questions = ", ".join(f"EXISTS({sql})" for sql, _ in parts)

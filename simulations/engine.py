@@ -10,12 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 from uuid import UUID
-
-from django.conf import settings
 
 from config.logs import DATABASE_AWAY
 from simulations.admission import admit
@@ -44,10 +41,14 @@ class Outcome(NamedTuple):
 
 
 class Engine:
-    """One process's call slots, and the steps whose calls are under way in them."""
+    """One process's call slots, and the steps whose calls are under way in them.
 
-    def __init__(self, slots: int) -> None:
+    `run_due_agents` is called when an agent is due, and says whether that queued anything.
+    """
+
+    def __init__(self, slots: int, run_due_agents: Callable[[], bool] = lambda: False) -> None:
         self.slots = slots
+        self.run_due_agents = run_due_agents
         self.pool = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="call")
         self.pacing = Pacing()
         self.waiting: deque[Step] = deque()
@@ -111,6 +112,8 @@ class Engine:
         if room <= 0:
             return True
         work = look_for_work()
+        if work.is_agent_due and self.run_due_agents():
+            work = work._replace(is_queued=True)
         if work.is_queued and admit():
             work = work._replace(is_due=True)
         claimed = claim(room, self.pacing, self.under_way()) if work.is_due else []
@@ -190,9 +193,3 @@ def unreadable(error: BaseException) -> ProviderError:
         retryable=True,
         ambiguous=True,
     )
-
-
-@cache
-def get_engine() -> Engine:
-    """The process's engine; built on first use, after any fork."""
-    return Engine(settings.CALL_SLOTS)

@@ -13,6 +13,7 @@ from config.errors import AppError, Forbidden
 from config.request_id import current_request_id
 from simulations.models import (
     CONVERSATION_GONE,
+    Agent,
     Assistant,
     Conversation,
     Simulation,
@@ -38,6 +39,10 @@ class QueryTooLong(AppError):
 
 
 class AssistantSwitchedOff(AppError):
+    status_code = 409
+
+
+class AgentCannotRun(AppError):
     status_code = 409
 
 
@@ -112,6 +117,30 @@ def retry(owner: User, simulation: Simulation, *, idempotency_key: str = "") -> 
     )
 
 
+def run_agent(
+    agent: Agent, *, started_by: User | None = None, idempotency_key: str = ""
+) -> Simulation:
+    """Asks an agent's question on its owner's quota: by its schedule, or by an administrator.
+
+    Raises as `submit` does, and AgentCannotRun. A key is the administrator's own.
+    """
+    key = digest(f"agent, by {started_by.pk}", idempotency_key) if idempotency_key else ""
+    with transaction.atomic():
+        # Of two at once, the second one is to see the first one's run.
+        agent = Agent.objects.select_for_update().get(pk=agent.pk)
+        simulation = _accept(
+            agent.owner,
+            agent.query,
+            key,
+            digest(f"agent {agent.pk}"),
+            assistant=agent.assistant,
+            agent=agent,
+        )
+        if not simulation.is_replay:
+            agent.runs.create(simulation=simulation, started_by=started_by)
+    return simulation
+
+
 def cancel(simulation: Simulation) -> None:
     """Ends what is waiting at once; what is running is first ended at the provider.
 
@@ -162,6 +191,7 @@ def _accept(
     query_truncated: bool = False,
     follows: Simulation | None = None,
     retry_of: Simulation | None = None,
+    agent: Agent | None = None,
 ) -> Simulation:
     assistant = assistant or Assistant.objects.current()
     with transaction.atomic():
@@ -172,6 +202,7 @@ def _accept(
             return replayed
         _check_followed(follows)
         _check_retried(retry_of)
+        _check_agent(agent)
         _check_assistant(assistant)
         _check_query(query)
         Quota.of(locked).check()
@@ -215,6 +246,11 @@ def _check_retried(retry_of: Simulation | None) -> None:
         raise StateForbids(
             "This simulation was retried before.", details={"retried_as": str(retried.pk)}
         )
+
+
+def _check_agent(agent: Agent | None) -> None:
+    if agent and (obstacle := agent.obstacle()):
+        raise AgentCannotRun(obstacle)
 
 
 def _check_assistant(assistant: Assistant) -> None:

@@ -1,17 +1,26 @@
 import logging
+from functools import cache
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
+from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
 
 from config.logs import DATABASE_AWAY, first_line
-from simulations.engine import get_engine
+from simulations.engine import Engine
+from simulations.schedules import run_due_agents
 
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 12.0
+
+
+@cache
+def get_engine() -> Engine:
+    """The process's engine; built on first use, after any fork."""
+    return Engine(settings.CALL_SLOTS, run_due_agents)
 
 
 @shared_task(ignore_result=True)

@@ -1,5 +1,6 @@
 """What is stored: who answers, the job itself, and what its runs cost and brought."""
 
+from simulations.models.agent import Agent, AgentRun
 from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
 from simulations.models.rules import AnswerRule, EarlierAnswer, RulesVersion
@@ -24,6 +25,8 @@ __all__ = [
     "CONVERSATION_GONE",
     "TERMINAL",
     "TRANSITIONS",
+    "Agent",
+    "AgentRun",
     "AnswerRule",
     "Assistant",
     "AssistantRevision",

@@ -27,7 +27,7 @@ from django.urls import URLResolver, get_resolver
 from accounts.models import ApiToken, User
 from knowledge.models import Article, Keyword
 from simulations import services
-from simulations.models import Assistant, Run
+from simulations.models import Agent, Assistant, Run
 from tests.conftest import ApiClient
 
 # The trainee has the module `simulations` alone. Analyst (whose objects are asked for), outsider
@@ -71,9 +71,19 @@ GET     in 200 200 200 200 simulations/new/
 POST    in 302 302 302 302 simulations/new/
 POST    in 200 200 200 200 simulations/new/sources/
 POST   404 404 404 404 404 webhooks/openai/
+GET     in 403 403 403 200 agents/
+GET     in 403 403 403 200 agents/<pk>/
+POST    in 403 403 403 302 agents/<pk>/run/
 
 GET    401 200 200 200 200 api/v1/assistants
 POST   400 400 400 400 400 api/v1/auth/login
+GET    401 403 403 403 200 api/v1/agents
+POST   401 403 403 403 400 api/v1/agents
+GET    401 403 403 403 200 api/v1/agents/<pk>
+PATCH  401 403 403 403 200 api/v1/agents/<pk>
+DELETE 401 403 403 403 204 api/v1/agents/<pk>
+POST   401 403 403 403 202 api/v1/agents/<pk>/run
+GET    401 403 403 403 200 api/v1/agents/<pk>/runs
 POST   401 204 204 204 204 api/v1/auth/logout
 POST   401 204 204 204 204 api/v1/auth/logoutall
 GET    401 200 200 200 200 api/v1/auth/tokens
@@ -152,6 +162,12 @@ ANY    302 302 302 302 405 admin/logout/
 ANY    302 302 302 302 302 admin/password_change/
 GET     in  in  in  in 200 admin/password_change/done/
 ANY     in  in  in  in 404 admin/r/<content_type_id>/<object_id>/
+ANY     in  in  in  in 200 admin/simulations/agent/
+ANY     in  in  in  in 302 admin/simulations/agent/<object_id>/
+ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/change/
+ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/delete/
+ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/history/
+ANY     in  in  in  in 200 admin/simulations/agent/add/
 ANY     in  in  in  in 200 admin/simulations/assistant/
 ANY     in  in  in  in 302 admin/simulations/assistant/<object_id>/
 ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/change/
@@ -230,10 +246,13 @@ def make_objects(analyst: User) -> dict[str, str]:
     run = Run.objects.create(simulation=simulation)
     assistant = Assistant.objects.get()
     token = ApiToken.objects.get(user=analyst)
+    agent = Agent.objects.create(name="Gate watch", query="Who checks the gate?", owner=analyst)
     users = ContentType.objects.get_for_model(User)
     return {
         "simulations/<pk>": f"simulations/{simulation.pk}",
         "tokens/<pk>": f"tokens/{token.token_key}",
+        "agents/<pk>": f"agents/{agent.pk}",
+        "agent/<object_id>": f"agent/{agent.pk}",
         "articles/<slug>": f"articles/{article.slug}",
         "keywords/<pk>": f"keywords/{keyword.pk}",
         # The admin site's

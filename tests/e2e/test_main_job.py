@@ -38,6 +38,23 @@ def test_an_api_client_gets_a_grounded_cleaned_answer(stack: Stack) -> None:
     assert "KNOWLEDGE BASE CONTEXT:" in run["input"]
 
 
+def test_an_agent_runs_by_its_schedule(stack: Stack) -> None:
+    """Every minute; the test makes the minute pass."""
+    client = stack.client("admin")
+    agent = {"name": "Gate watch", "query": QUERY, "owner": "analyst", "schedule": "* * * * *"}
+    path = client.post("agents", json=agent).raise_for_status().headers["Location"]
+    stack.shell(
+        "from django.db.models.functions import Now; from simulations.models import Agent; "
+        "Agent.objects.update(next_run_at=Now())"
+    )
+    wait_until(lambda: client.get(f"{path}/runs").json()["results"])
+    [*_, run] = client.get(f"{path}/runs").json()["results"]
+    assert (run["started_by"], run["skipped"]) == (None, "")
+    assert client.wait(f"simulations/{run['simulation']}")["status"] == "COMPLETED"
+    client.delete(path).raise_for_status()
+    assert stack.client("analyst").get(f"simulations/{run['simulation']}").status_code == 200
+
+
 def test_what_users_may_not_do(stack: Stack) -> None:
     trainee, analyst = stack.client("trainee"), stack.client("analyst")
     refused = trainee.get("knowledge/search?q=convoy")
