@@ -12,7 +12,7 @@ from knowledge import api as knowledge_api
 from knowledge import curation_api
 from knowledge import views as knowledge
 from knowledge.match_api import match
-from simulations import agents_api, list_views
+from simulations import agents_api, list_views, rules_api
 from simulations import agents_views as agents
 from simulations import api as simulations_api
 from simulations import views as simulations
@@ -42,6 +42,9 @@ api = [
         simulations_api.FollowUpsView.as_view(),
         name="follow-ups",
     ),
+    path("answer-rules", rules_api.AnswerRulesView.as_view(), name="answer-rules"),
+    path("answer-rules/preview", rules_api.AnswerRulesPreviewView.as_view(), name="rules-preview"),
+    path("answer-rules/<int:pk>", rules_api.AnswerRuleView.as_view(), name="answer-rule"),
     path("knowledge/search", knowledge_api.search, name="knowledge-search"),
     path("knowledge/match", match, name="knowledge-match"),
     path("knowledge/articles", curation_api.ArticlesView.as_view(), name="articles"),

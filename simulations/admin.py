@@ -37,6 +37,7 @@ from simulations.models import (
     Status,
     ToolCall,
 )
+from simulations.rules_admin import clean_again
 
 MAX_FINDINGS_SHOWN = 50
 
@@ -115,10 +116,10 @@ class SimulationAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ["owner"]
     search_fields = ["query", "owner__username", "id"]
     inlines = [RunInline, CitationInline]
-    actions = ["cancel"]
+    actions = ["cancel", clean_again]
     fieldsets = [
         (None, {"fields": ["owner", "status", "query", "query_truncated", "retry_of"]}),
-        ("Answer", {"fields": ["answer", "tokens_used"]}),
+        ("Answer", {"fields": ["answer", "rules_version", "tokens_used"]}),
         ("Failure", {"fields": ["error_code", "error_message", "error_status", "error_detail"]}),
         ("Provenance", {"fields": ["assistant", "conversation", "prompt", "raw_answer"]}),
         (

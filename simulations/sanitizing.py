@@ -51,12 +51,16 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Removal:
-    """What a rule took out; `position` is where that begins in the raw answer, in characters."""
+    """What a rule took out; `position` and `end` are its place in the raw answer, in characters.
+
+    What earlier rules took out of the middle of it belongs to that place, but not to `text`.
+    """
 
     rule: Rule
     phrase: str
     text: str
     position: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,9 @@ class AnswerCleaner:
         for each in self._passes:
             spans = list(each.find(text))
             removals += [
-                Removal(each.rule, each.phrases.name_of(removed), removed, places[start])
+                _removal(each, text[start:stop], places[start:stop])
                 for start, stop in spans
-                if (removed := text[start:stop])
+                if stop > start
             ]
             text, places = _without(spans, text), _places_without(spans, places)
         left = _tidy(text)
@@ -164,6 +168,10 @@ def _pass(
 ) -> Pass:
     alternatives = Alternatives(phrases)
     return Pass(rule, alternatives, partial(find, alternatives.followed_by(tail)))
+
+
+def _removal(by: Pass, removed: str, places: "array[int]") -> Removal:
+    return Removal(by.rule, by.phrases.name_of(removed), removed, places[0], places[-1] + 1)
 
 
 def _places(answer: str) -> "array[int]":

@@ -3,7 +3,7 @@
 from simulations.models.agent import Agent, AgentRun
 from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
-from simulations.models.rules import AnswerRule, EarlierAnswer, RulesVersion
+from simulations.models.rules import AnswerRule, AnswerRuleQuerySet, EarlierAnswer, RulesVersion
 from simulations.models.run import Run, ToolCall, WebhookHint
 from simulations.models.simulation import (
     ACTIVE,
@@ -28,6 +28,7 @@ __all__ = [
     "Agent",
     "AgentRun",
     "AnswerRule",
+    "AnswerRuleQuerySet",
     "Assistant",
     "AssistantRevision",
     "Citation",

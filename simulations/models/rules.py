@@ -37,8 +37,7 @@ class AnswerRuleQuerySet(RevisedQuerySet["AnswerRule"]):
 
     def phrases(self) -> list[Phrase]:
         """Of the active ones, in their order."""
-        rows = self.filter(is_active=True).values_list("phrase", "kind", "inside_text")
-        return [Phrase(text, PhraseKind(kind), inside) for text, kind, inside in rows]
+        return [rule.as_phrase() for rule in self.filter(is_active=True)]
 
 
 class AnswerRule(Revised):
@@ -94,10 +93,12 @@ class AnswerRule(Revised):
 
     def clean(self) -> None:
         self.phrase = clean_phrase(self.phrase)
-        if self.kind != self.Kind.HEADER and self.inside_text:
-            raise ValidationError({"inside_text": "Only headers can be taken out inside text."})
-        if self._state.adding and AnswerRule.objects.count() >= MAX_RULES:
-            raise ValidationError(f"There are {MAX_RULES} rules. Delete one that is not needed.")
+        check_inside_text(self.kind, self.inside_text)
+        if self._state.adding:
+            check_room()
+
+    def as_phrase(self) -> Phrase:
+        return Phrase(self.phrase, PhraseKind(self.kind), self.inside_text)
 
 
 def clean_phrase(text: str) -> str:
@@ -108,6 +109,16 @@ def clean_phrase(text: str) -> str:
     except ValueError as error:
         raise ValidationError({"phrase": str(error)}) from error
     return phrase
+
+
+def check_inside_text(kind: str, inside_text: bool) -> None:
+    if inside_text and kind == AnswerRule.Kind.DISCLAIMER:
+        raise ValidationError({"inside_text": "Only headers can be taken out inside text."})
+
+
+def check_room() -> None:
+    if AnswerRule.objects.count() >= MAX_RULES:
+        raise ValidationError(f"There are {MAX_RULES} rules. Delete one that is not needed.")
 
 
 class RulesVersionQuerySet(models.QuerySet["RulesVersion"]):

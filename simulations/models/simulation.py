@@ -74,6 +74,10 @@ class SimulationQuerySet(models.QuerySet["Simulation"]):
         billed = Run.objects.filter(simulation=models.OuterRef("pk")).billed()
         return self.filter(Q(status__in=ACTIVE) | models.Exists(billed))
 
+    def answered(self) -> "SimulationQuerySet":
+        """Those with a raw answer, which can be cleaned again."""
+        return self.filter(status=Status.COMPLETED).exclude(raw_answer="")
+
     def queued(self) -> "SimulationQuerySet":
         """Accepted, and waiting for a place in flight."""
         return self.filter(status=Status.PENDING, admitted_at=None)

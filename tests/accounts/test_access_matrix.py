@@ -27,7 +27,7 @@ from django.urls import URLResolver, get_resolver
 from accounts.models import ApiToken, User
 from knowledge.models import Article, Keyword
 from simulations import services
-from simulations.models import Agent, Assistant, Run
+from simulations.models import Agent, AnswerRule, Assistant, RulesVersion, Run
 from tests.conftest import ApiClient
 
 # The trainee has the module `simulations` alone. Analyst (whose objects are asked for), outsider
@@ -75,6 +75,12 @@ GET     in 403 403 403 200 agents/
 GET     in 403 403 403 200 agents/<pk>/
 POST    in 403 403 403 302 agents/<pk>/run/
 
+GET    401 403 403 403 200 api/v1/answer-rules
+POST   401 403 403 403 400 api/v1/answer-rules
+GET    401 403 403 403 200 api/v1/answer-rules/<pk>
+PATCH  401 403 403 403 200 api/v1/answer-rules/<pk>
+DELETE 401 403 403 403 204 api/v1/answer-rules/<pk>
+POST   401 403 403 403 200 api/v1/answer-rules/preview
 GET    401 200 200 200 200 api/v1/assistants
 POST   400 400 400 400 400 api/v1/auth/login
 GET    401 403 403 403 200 api/v1/agents
@@ -168,6 +174,16 @@ ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/change/
 ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/delete/
 ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/history/
 ANY     in  in  in  in 200 admin/simulations/agent/add/
+ANY     in  in  in  in 200 admin/simulations/answerrule/
+ANY     in  in  in  in 302 admin/simulations/answerrule/<object_id>/
+ANY     in  in  in  in 200 admin/simulations/answerrule/<object_id>/change/
+ANY     in  in  in  in 200 admin/simulations/answerrule/<object_id>/delete/
+GET     in  in  in  in 200 admin/simulations/answerrule/<object_id>/history/
+ANY     in  in  in  in 200 admin/simulations/answerrule/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 302 admin/simulations/answerrule/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 404 admin/simulations/answerrule/<object_id>/history/compare/
+ANY     in  in  in  in 200 admin/simulations/answerrule/add/
+ANY     in  in  in  in 200 admin/simulations/answerrule/preview/
 ANY     in  in  in  in 200 admin/simulations/assistant/
 ANY     in  in  in  in 302 admin/simulations/assistant/<object_id>/
 ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/change/
@@ -177,6 +193,13 @@ ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/<revi
 POST    in  in  in  in 302 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
 ANY     in  in  in  in 404 admin/simulations/assistant/<object_id>/history/compare/
 ANY     in  in  in  in 200 admin/simulations/assistant/add/
+ANY     in  in  in  in 200 admin/simulations/rulesversion/
+ANY     in  in  in  in 302 admin/simulations/rulesversion/<object_id>/
+POST    in  in  in  in 403 admin/simulations/rulesversion/<object_id>/change/
+ANY     in  in  in  in 200 admin/simulations/rulesversion/<object_id>/change/
+ANY     in  in  in  in 403 admin/simulations/rulesversion/<object_id>/delete/
+ANY     in  in  in  in 200 admin/simulations/rulesversion/<object_id>/history/
+ANY     in  in  in  in 403 admin/simulations/rulesversion/add/
 ANY     in  in  in  in 200 admin/simulations/run/
 ANY     in  in  in  in 302 admin/simulations/run/<object_id>/
 POST    in  in  in  in 403 admin/simulations/run/<object_id>/change/
@@ -245,6 +268,7 @@ def make_objects(analyst: User) -> dict[str, str]:
     simulation = services.submit(analyst, "Who checks the gate?")
     run = Run.objects.create(simulation=simulation)
     assistant = Assistant.objects.get()
+    rule, version = AnswerRule.objects.first(), RulesVersion.objects.get()
     token = ApiToken.objects.get(user=analyst)
     agent = Agent.objects.create(name="Gate watch", query="Who checks the gate?", owner=analyst)
     users = ContentType.objects.get_for_model(User)
@@ -260,7 +284,12 @@ def make_objects(analyst: User) -> dict[str, str]:
             f"{name}/<object_id>/history/<revision_id>": (
                 f"{name}/{item.pk}/history/{item.revisions.latest().pk}"
             )
-            for name, item in [("article", article), ("keyword", keyword), ("assistant", assistant)]
+            for name, item in [
+                ("article", article),
+                ("keyword", keyword),
+                ("assistant", assistant),
+                ("answerrule", rule),
+            ]
         },
         "r/<content_type_id>/<object_id>": f"r/{users.pk}/{analyst.pk}",
         "user/<id>": f"user/{analyst.pk}",
@@ -268,6 +297,9 @@ def make_objects(analyst: User) -> dict[str, str]:
         "apitoken/<object_id>": f"apitoken/{token.pk}",
         "article/<object_id>": f"article/{article.pk}",
         "keyword/<object_id>": f"keyword/{keyword.pk}",
+        "answer-rules/<pk>": f"answer-rules/{rule.pk}",
+        "answerrule/<object_id>": f"answerrule/{rule.pk}",
+        "rulesversion/<object_id>": f"rulesversion/{version.pk}",
         "assistant/<object_id>": f"assistant/{assistant.pk}",
         "simulation/<object_id>": f"simulation/{simulation.pk}",
         "run/<object_id>": f"run/{run.pk}",

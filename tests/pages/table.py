@@ -65,6 +65,11 @@ PAGES = [
     PageCase("admin-export", f"{ADMIN}knowledge/article/export/", user="admin"),
     PageCase("admin-keywords", f"{ADMIN}knowledge/keyword/", user="admin"),
     PageCase("admin-assistants", f"{ADMIN}simulations/assistant/", user="admin"),
+    PageCase("admin-rules", f"{ADMIN}simulations/answerrule/", user="admin"),
+    PageCase("admin-rule-new", f"{ADMIN}simulations/answerrule/add/", user="admin"),
+    PageCase(
+        "admin-rules-preview", f"{ADMIN}simulations/answerrule/preview/", user="admin", requests=5
+    ),
     PageCase("admin-simulations", f"{ADMIN}simulations/simulation/", user="admin"),
     PageCase("admin-simulation", f"{ADMIN}simulations/simulation/{ANSWERED}/change/", user="admin"),
     PageCase("admin-runs", f"{ADMIN}simulations/run/", user="admin"),

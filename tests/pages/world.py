@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, Module, Role, User
 from knowledge.models import Article, Keyword
+from simulations.cleaning import current_rules
 from simulations.models import Assistant, Conversation, Run, Simulation, Status
 from simulations.turns import ground
 from tests.pages.table import ANSWERED, CANCELLED, DRAFT, FAILED, FOLLOWED_UP, QUEUED, RUNNING
@@ -208,6 +209,7 @@ def answer(simulation: Simulation, text: str, tokens: int) -> None:
         status=Status.COMPLETED,
         raw_answer=f"## Executive summary\n\n{text}",
         answer=text,
+        rules_version_id=current_rules().version,
         tokens_used=tokens,
         finished_at=finished,
         due_at=None,
