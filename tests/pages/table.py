@@ -11,6 +11,7 @@ KNOWLEDGE = "/knowledge/"
 ADMIN = "/admin/"
 ARTICLE = "field-security-handbook-001"
 DRAFT = 9001  # the key of an article, as the admin names it
+AGENT = 9002
 
 ANSWERED, FOLLOWED_UP, RUNNING, QUEUED, FAILED, CANCELLED = (UUID(int=n) for n in range(1, 7))
 
@@ -55,6 +56,8 @@ PAGES = [
     PageCase("forbidden", KNOWLEDGE, user="trainee", status=403),
     PageCase("not-found", "/nowhere/", status=404),
     PageCase("account", "/account/"),
+    PageCase("agents", "/agents/", user="admin"),
+    PageCase("agent", f"/agents/{AGENT}/", user="admin"),
     PageCase("admin", ADMIN, user="admin"),
     PageCase("admin-curation", f"{ADMIN}curation/", user="admin"),
     PageCase("admin-articles", f"{ADMIN}knowledge/article/", user="admin"),
@@ -64,6 +67,8 @@ PAGES = [
     PageCase("admin-import", f"{ADMIN}knowledge/article/import/", user="admin"),
     PageCase("admin-export", f"{ADMIN}knowledge/article/export/", user="admin"),
     PageCase("admin-keywords", f"{ADMIN}knowledge/keyword/", user="admin"),
+    PageCase("admin-agents", f"{ADMIN}simulations/agent/", user="admin"),
+    PageCase("admin-agent", f"{ADMIN}simulations/agent/{AGENT}/change/", user="admin"),
     PageCase("admin-assistants", f"{ADMIN}simulations/assistant/", user="admin"),
     PageCase("admin-rules", f"{ADMIN}simulations/answerrule/", user="admin"),
     PageCase("admin-rule-new", f"{ADMIN}simulations/answerrule/add/", user="admin"),
@@ -85,6 +90,7 @@ NOT_PAGES = {
     "token-new",
     "token-revoke",
     "password-change",
+    "agents:run",
     "simulations:cancel",
     "simulations:retry",
     "simulations:sources",

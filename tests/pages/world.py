@@ -14,9 +14,18 @@ from django.utils import timezone
 from accounts.models import ApiToken, Module, Role, User
 from knowledge.models import Article, Keyword
 from simulations.cleaning import current_rules
-from simulations.models import Assistant, Conversation, Run, Simulation, Status
+from simulations.models import Agent, Assistant, Conversation, Run, Simulation, Status
 from simulations.turns import ground
-from tests.pages.table import ANSWERED, CANCELLED, DRAFT, FAILED, FOLLOWED_UP, QUEUED, RUNNING
+from tests.pages.table import (
+    AGENT,
+    ANSWERED,
+    CANCELLED,
+    DRAFT,
+    FAILED,
+    FOLLOWED_UP,
+    QUEUED,
+    RUNNING,
+)
 
 QUESTION = (
     "We open a field office with twelve staff next month. How do we improve access control and "
@@ -70,6 +79,27 @@ def build_world() -> None:
     make_present(cast["analyst"], assistants[0])
     ApiToken.objects.create(user=cast["analyst"], name="Weekly report")
     make_draft(cast["admin"])
+    make_agents(cast["analyst"], cast["admin"])
+
+
+def make_agents(owner: User, admin: User) -> None:
+    agent = Agent.objects.create(
+        pk=AGENT,
+        name="Weekly check of convoy routes",
+        query=QUESTIONS[0],
+        owner=owner,
+        schedule="30 7 * * 1-5",
+        time_zone="Africa/Nairobi",
+    )
+    Agent.objects.create(name="Evacuation plan, on request", query=QUESTIONS[1], owner=owner)
+    done = owner.simulations.exclude(finished_at=None).order_by("-created_at")[:3]
+    for simulation in reversed(done):
+        agent.runs.create(
+            simulation=simulation, since=simulation.created_at, at=simulation.created_at
+        )
+    agent.runs.filter(simulation=done[0]).update(started_by=admin)
+    for _ in range(3):
+        agent.note_skip("Monthly simulation limit reached: 200 of 200 used. It starts anew soon.")
 
 
 def make_draft(author: User) -> None:
