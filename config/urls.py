@@ -37,6 +37,7 @@ api = [
     path("simulations/<uuid:pk>/manifest", simulations_api.ManifestView.as_view(), name="manifest"),
     path("simulations/<uuid:pk>/cancel", simulations_api.CancelView.as_view(), name="cancel"),
     path("simulations/<uuid:pk>/retry", simulations_api.RetryView.as_view(), name="retry"),
+    path("simulations/<uuid:pk>/feedback", simulations_api.FeedbackView.as_view(), name="feedback"),
     path(
         "simulations/<uuid:pk>/follow-ups",
         simulations_api.FollowUpsView.as_view(),
@@ -65,6 +66,7 @@ pages = [
     path("<uuid:pk>/status/", simulations.simulation_status, name="status"),
     path("<uuid:pk>/cancel/", simulations.simulation_cancel, name="cancel"),
     path("<uuid:pk>/retry/", simulations.simulation_retry, name="retry"),
+    path("<uuid:pk>/feedback/", simulations.simulation_feedback, name="feedback"),
     path("<uuid:pk>/follow-up/", simulations.simulation_follow_up, name="follow-up"),
 ]
 

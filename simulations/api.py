@@ -17,7 +17,7 @@ from config.requests import check_empty, is_known, read_parameters
 from simulations import services
 from simulations.filters import SimulationFilters, matching
 from simulations.manifest import build_manifest
-from simulations.models import Assistant, Simulation
+from simulations.models import Assistant, Feedback, Simulation
 from simulations.paging import Cursor, page_of
 from simulations.quota import Quota
 from simulations.reading import read_simulation, summaries
@@ -48,6 +48,11 @@ class AssistantSerializer(serializers.ModelSerializer):
     class Meta:
         model = Assistant
         fields = ["id", "name", "is_default"]
+
+
+class FeedbackSerializer(StrictSerializer):
+    is_useful = serializers.BooleanField()
+    reason = TextField(required=False, allow_blank=True, max_length=Feedback.REASON_LIMIT)
 
 
 class SimulationsView(APIView):
@@ -111,6 +116,15 @@ class FollowUpsView(APIView):
         key = read_idempotency_key(request)
         following = services.follow_up(request.user, simulation, **asked, idempotency_key=key)
         return accepted(request, following)
+
+
+class FeedbackView(APIView):
+    permission_classes = [HasSimulations]
+
+    def post(self, request: Request, pk: UUID) -> Response:
+        simulation, said = find(request, pk), read_body(FeedbackSerializer, request)
+        feedback = services.give_feedback(request.user, simulation, **said)
+        return Response(FeedbackSerializer(feedback).data | {"given_at": feedback.given_at})
 
 
 class AssistantsView(APIView):

@@ -4,7 +4,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models.functions import Length
+from django.db.models import F
+from django.db.models.functions import Left, Length
 from django.utils import timezone
 
 from knowledge.context import ARTICLE_LIMIT, cut_text, text_length
@@ -12,7 +13,7 @@ from knowledge.grounding import MAX_ARTICLES, current_index
 from knowledge.matching import KeywordIndex
 from knowledge.models import Article
 from knowledge.reach import Shadowed, survey
-from simulations.models import Simulation
+from simulations.models import Feedback, Simulation
 from simulations.terms import frequent_terms, terms_of
 
 PERIOD = timedelta(days=30)
@@ -22,6 +23,7 @@ READ_FOR_TERMS = 1_000  # characters of each query
 MAX_TERMS = 30
 
 PHRASE_LENGTH = 200
+MAX_USELESS = 50
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Health:
     shadowed: list[Shadowed]
     long_articles: list[LongArticle]
     unmatched: Unmatched
+    useless: list[Feedback]
 
 
 def examine() -> Health:
@@ -84,6 +87,7 @@ def examine() -> Health:
         shadowed=list(surveyed.shadowed),
         long_articles=_long_articles(),
         unmatched=_unmatched(index, published),
+        useless=_useless(),
     )
 
 
@@ -113,6 +117,13 @@ def _long_articles() -> list[LongArticle]:
             length = text_length(article.text)
             found.append(LongArticle(article, length, length - text_length(kept)))
     return sorted(found, key=lambda long: -long.cut)
+
+
+def _useless() -> list[Feedback]:
+    """The latest answers of the period that were not useful, with the beginning of the `query`."""
+    since = timezone.now() - PERIOD
+    said = Feedback.objects.filter(is_useful=False, given_at__gte=since)
+    return list(said.annotate(query=Left(F("simulation__query"), PHRASE_LENGTH))[:MAX_USELESS])
 
 
 def _unmatched(index: KeywordIndex, published: Container[str]) -> Unmatched:

@@ -5,7 +5,7 @@ from django import forms
 
 from accounts.models import User
 from knowledge.search.query import MAX_LENGTH, MAX_WORDS, split_words
-from simulations.models import Simulation, Status
+from simulations.models import Feedback, Simulation, Status
 from simulations.services import digest
 
 
@@ -49,6 +49,27 @@ class FollowUpForm(SubmitForm):
             "While it is still answering, your question waits for its turn."
         )
         query.widget.attrs["rows"] = 4
+
+
+class FeedbackForm(forms.Form):
+    is_useful = forms.TypedChoiceField(
+        choices=[("yes", "Useful"), ("no", "Not useful")],
+        coerce=lambda value: value == "yes",
+        error_messages={"required": "Say whether the answer was useful."},
+    )
+    reason = forms.CharField(
+        label="Why?",
+        help_text="Curators read it beside the articles that were sent with the question.",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "maxlength": Feedback.REASON_LIMIT}),
+    )
+
+    def clean_reason(self) -> str:
+        # Browsers send every line end as two characters.
+        reason = self.cleaned_data["reason"].replace("\r\n", "\n")
+        if len(reason) > Feedback.REASON_LIMIT:
+            raise forms.ValidationError(f"Shorten it to {Feedback.REASON_LIMIT:,} characters.")
+        return reason
 
 
 class FilterForm(forms.Form):

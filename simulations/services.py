@@ -16,6 +16,7 @@ from simulations.models import (
     Agent,
     Assistant,
     Conversation,
+    Feedback,
     Simulation,
     Status,
     StopReason,
@@ -156,6 +157,23 @@ def cancel(simulation: Simulation) -> None:
         elif not _request_stop(row):
             raise StateForbids("The simulation is over: there is nothing to cancel.")
     simulation.refresh_from_db()
+
+
+def give_feedback(
+    owner: User, simulation: Simulation, *, is_useful: bool, reason: str = ""
+) -> Feedback:
+    """Says whether an answer was of use; takes the place of what was said before.
+
+    Raises StateForbids where there is no answer.
+    """
+    if simulation.owner_id != owner.pk:
+        raise Forbidden("Only its owner can say whether the answer was useful.")
+    if simulation.status != Status.COMPLETED:
+        raise StateForbids("There is no answer to judge.")
+    feedback, _ = Feedback.objects.update_or_create(
+        simulation=simulation, defaults={"is_useful": is_useful, "reason": reason}
+    )
+    return feedback
 
 
 def _request_stop(row: Any) -> bool:

@@ -8,6 +8,7 @@ from django.db.models import F
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from rest_framework.renderers import JSONRenderer
 
@@ -16,11 +17,11 @@ from accounts.permissions import module_required, says_when_signed_out
 from config.errors import AppError
 from knowledge.preview import preview
 from simulations import services
-from simulations.forms import FollowUpForm, SubmitForm
+from simulations.forms import FeedbackForm, FollowUpForm, SubmitForm
 from simulations.fragments import reloads_when_signed_out, unchanged
 from simulations.listing import EXCERPT_LENGTH, poll_after
 from simulations.manifest import build_manifest
-from simulations.models import Simulation, Status
+from simulations.models import Feedback, Simulation, Status
 from simulations.quota import Quota
 from simulations.report import as_markdown
 
@@ -113,8 +114,26 @@ def simulation_cancel(request: HttpRequest, pk: str) -> HttpResponse:
 @require_safe
 @module_required(Module.SIMULATIONS)
 def simulation_detail(request: HttpRequest, pk: str) -> HttpResponse:
-    context = _context(request, pk) | {"form": FollowUpForm(autofocus=False)}
-    return render(request, "simulations/detail.html", context)
+    return _detail(request, pk)
+
+
+@require_POST
+@module_required(Module.SIMULATIONS)
+def simulation_feedback(request: HttpRequest, pk: str) -> HttpResponse:
+    simulation = get_object_or_404(request.user.simulations, pk=pk)
+    form = FeedbackForm(request.POST)
+    if not form.is_valid():
+        return _detail(request, pk, status=400, feedback_form=form)
+    try:
+        services.give_feedback(request.user, simulation, **form.cleaned_data)
+    except services.StateForbids as error:
+        messages.info(request, error.message)
+    return redirect(f"{reverse('simulations:detail', args=[pk])}#feedback")
+
+
+def _detail(request: HttpRequest, pk: str, status: int = 200, **fields: Any) -> HttpResponse:
+    context = _context(request, pk) | {"form": FollowUpForm(autofocus=False)} | fields
+    return render(request, "simulations/detail.html", context, status=status)
 
 
 @require_safe
@@ -174,7 +193,7 @@ def _manifest(request: HttpRequest, pk: str) -> tuple[Simulation, dict[str, Any]
 def _context(request: HttpRequest, pk: str, seen: str = "") -> dict[str, Any]:
     visible = Simulation.objects.visible_to(request.user).with_queue_position()
     simulation = get_object_or_404(
-        visible.select_related("owner", "assistant", "retry_of", "retried_as"), pk=pk
+        visible.select_related("owner", "assistant", "retry_of", "retried_as", "feedback"), pk=pk
     )
     conversation = _conversation(simulation)
     place = conversation.index(simulation)
@@ -188,6 +207,7 @@ def _context(request: HttpRequest, pk: str, seen: str = "") -> dict[str, Any]:
         "earlier": earlier,
         "later": later,
         "is_owner": is_owner,
+        "feedback_form": _feedback_form(getattr(simulation, "feedback", None)),
         "can_follow_up": is_owner and _may_be_answered(simulation),
         "stage": f"{stage}.{conversation_stage}",
         "has_moved": seen_stage != stage,
@@ -196,6 +216,10 @@ def _context(request: HttpRequest, pk: str, seen: str = "") -> dict[str, Any]:
         "run_timeout": settings.RUN_TIMEOUT,
         "can_read_articles": request.user.has_module(Module.KNOWLEDGE_BASE),
     }
+
+
+def _feedback_form(feedback: Feedback | None) -> FeedbackForm:
+    return FeedbackForm(initial={"reason": feedback.reason} if feedback else None)
 
 
 def _conversation(simulation: Simulation) -> list[Simulation]:

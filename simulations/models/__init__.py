@@ -3,6 +3,7 @@
 from simulations.models.agent import Agent, AgentRun
 from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
+from simulations.models.feedback import Feedback
 from simulations.models.rules import AnswerRule, AnswerRuleQuerySet, EarlierAnswer, RulesVersion
 from simulations.models.run import Run, ToolCall, WebhookHint
 from simulations.models.simulation import (
@@ -35,6 +36,7 @@ __all__ = [
     "Conversation",
     "EarlierAnswer",
     "Effort",
+    "Feedback",
     "RulesVersion",
     "Run",
     "Simulation",

@@ -60,6 +60,7 @@ GET     in 200 200 200 200 simulations/
 GET     in 404 200 404 200 simulations/<pk>/
 GET     in 404 404 404 404 simulations/<pk>/answer.md
 POST    in 404 302 404 302 simulations/<pk>/cancel/
+POST    in 404 400 404 404 simulations/<pk>/feedback/
 GET     in 404 200 404 404 simulations/<pk>/follow-up/
 POST    in 404 302 404 404 simulations/<pk>/follow-up/
 GET     in 404 200 404 200 simulations/<pk>/manifest.json
@@ -112,6 +113,7 @@ GET    401 200 200 200 200 api/v1/simulations
 POST   401 202 202 202 202 api/v1/simulations
 GET    401 404 200 404 200 api/v1/simulations/<pk>
 POST   401 404 200 404 200 api/v1/simulations/<pk>/cancel
+POST   401 404 409 404 403 api/v1/simulations/<pk>/feedback
 POST   401 404 202 404 403 api/v1/simulations/<pk>/follow-ups
 GET    401 404 200 404 200 api/v1/simulations/<pk>/manifest
 POST   401 404 409 404 403 api/v1/simulations/<pk>/retry
@@ -222,6 +224,7 @@ QUESTION = {"query": "Who checks the gate?"}
 BODIES = {
     "api/v1/simulations": QUESTION,
     "api/v1/simulations/<pk>/follow-ups": QUESTION,
+    "api/v1/simulations/<pk>/feedback": {"is_useful": True},
     "simulations/new/": QUESTION,
     "simulations/<pk>/follow-up/": QUESTION,
 }

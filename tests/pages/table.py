@@ -95,6 +95,7 @@ NOT_PAGES = {
     "simulations:retry",
     "simulations:sources",
     "simulations:status",
+    "simulations:feedback",
     "simulations:rows",
     "simulations:answer-download",
     "simulations:manifest-download",

@@ -142,11 +142,13 @@ def test_one_look_costs_a_handful_of_queries(
 ) -> None:
     ask(analyst, *(f"Question {number}" for number in range(30)))
     curation.examine()
-    with django_assert_num_queries(4):  # the stamp, published slugs, long articles, questions
+    with django_assert_num_queries(
+        5
+    ):  # the stamp, published slugs, long articles, questions, feedback
         curation.examine()
     add_article("lonely")
     curation.examine()
-    with django_assert_num_queries(5):  # and the unreached ones
+    with django_assert_num_queries(6):  # and the unreached ones
         curation.examine()
 
 
@@ -189,7 +191,7 @@ def test_a_long_list_is_cut_and_says_so(admin: User) -> None:
 
 def test_without_findings_it_says_that_all_is_well(admin: User) -> None:
     page = signed_in(admin).get(PAGE).content.decode()
-    assert page.count('class="health-fine"') == 5
+    assert page.count('class="health-fine"') == 6
 
 
 def test_it_is_for_admins_alone(analyst: User) -> None:
