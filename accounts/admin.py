@@ -1,10 +1,15 @@
-from django.contrib import admin
+from datetime import datetime
+
+from django.conf import settings
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.db.models import Max, QuerySet, Sum, Window
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.forms import NewUserForm, UserForm
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, FailedSignIn, User
 
 admin.site.unregister(Group)  # the role says what a user may do
 
@@ -52,4 +57,44 @@ class ApiTokenAdmin(admin.ModelAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        return False
+
+
+@admin.register(FailedSignIn)
+class FailedSignInAdmin(admin.ModelAdmin):
+    """Who is locked out, and the way to let them in again."""
+
+    list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "locked_out"]
+    search_fields = ["username", "ip_address"]
+    fields = ["username", "ip_address", "user_agent", "failures_since_start", "attempt_time"]
+    actions = ["lift"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FailedSignIn]:
+        """A row is for one browser; those of a user at one address count together."""
+        together = {"partition_by": ["username", "ip_address"]}
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                failures=Window(Sum("failures_since_start"), **together),
+                latest=Window(Max("attempt_time"), **together),
+            )
+        )
+
+    @admin.display(description="locked out until")
+    def locked_out(self, failed: FailedSignIn) -> datetime | None:
+        ends = failed.latest + settings.AXES_COOLOFF_TIME
+        is_locked = failed.failures >= settings.AXES_FAILURE_LIMIT and ends > timezone.now()
+        return ends if is_locked else None
+
+    @admin.action(description="Let the chosen users in again from these addresses")
+    def lift(self, request: HttpRequest, chosen: QuerySet[FailedSignIn]) -> None:
+        for username, address in set(chosen.values_list("username", "ip_address")):
+            FailedSignIn.objects.filter(username=username, ip_address=address).delete()
+        messages.success(request, "They can sign in again.")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: FailedSignIn | None = None) -> bool:
         return False

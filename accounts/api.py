@@ -1,12 +1,13 @@
 from typing import Any
 
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, user_logged_in
 from rest_framework import serializers
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import ApiTokenAuthentication
+from accounts.lockout import find_lockout
 from accounts.models import ApiToken
 from config.errors import Unauthorized
 
@@ -53,9 +54,12 @@ def login(request: Request) -> Response:
     """Trades a username and password for a bearer token of 12 hours, which is shown this once."""
     serializer = LoginSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
-    user = authenticate(request, **serializer.validated_data)
+    # django-axes notes on the request that came in what it thinks of it.
+    incoming = request._request
+    user = authenticate(incoming, **serializer.validated_data)
     if user is None:
-        raise Unauthorized("Wrong username or password")
+        raise find_lockout(incoming) or Unauthorized("Wrong username or password")
+    user_logged_in.send(sender=type(user), request=incoming, user=user)
     token, secret = ApiToken.objects.sign_in(user)
     headers = {"Cache-Control": "no-store"}
     return Response({"token": secret, "expires_at": token.expiry}, headers=headers)

@@ -8,8 +8,10 @@ from django.contrib.auth.forms import (
     PasswordChangeForm,
     UserChangeForm,
 )
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from accounts.lockout import find_lockout
 from accounts.models import Module, User
 
 
@@ -18,6 +20,10 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "Wrong username or password. Both may be case-sensitive.",
         "inactive": "This account is disabled. Ask an administrator.",
     }
+
+    def get_invalid_login_error(self) -> ValidationError:
+        lockout = find_lockout(self.request)
+        return ValidationError(lockout.message) if lockout else super().get_invalid_login_error()
 
 
 class ModulesField(forms.MultipleChoiceField):

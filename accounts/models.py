@@ -1,6 +1,7 @@
 from datetime import timedelta
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
@@ -187,3 +188,15 @@ class ApiToken(AbstractAuthToken):
         now = timezone.now()
         if self.last_used_at is None or now - self.last_used_at > self.LAST_USED_PRECISION:
             ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+class FailedSignIn(AccessAttempt):
+    """What django-axes counts, under a name that says what it is to whoever lifts a lockout."""
+
+    class Meta:
+        proxy = True
+        ordering = ["-attempt_time"]
+        verbose_name = "failed sign-in"
+
+    def __str__(self) -> str:
+        return f"{self.username} from {self.ip_address}"

@@ -84,6 +84,8 @@ class Environment:
     max_runs_in_flight: int
     max_runs_per_user: int
     monthly_simulation_limit: int
+    sign_in_failures: int
+    sign_in_lockout_minutes: int
 
     ground_by_search: bool
 
@@ -159,6 +161,8 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         max_runs_in_flight=read("MAX_RUNS_IN_FLIGHT", to.whole(1), "300"),
         max_runs_per_user=read("MAX_RUNS_PER_USER", to.whole(1), "10"),
         monthly_simulation_limit=read("MONTHLY_SIMULATION_LIMIT", to.whole(0), "50"),
+        sign_in_failures=read("SIGN_IN_FAILURES", to.whole(1), "10"),
+        sign_in_lockout_minutes=read("SIGN_IN_LOCKOUT_MINUTES", to.whole(1, 1440), "15"),
         ground_by_search=read("GROUND_BY_SEARCH", to.boolean, "false"),
     )
     if production:

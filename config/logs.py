@@ -28,6 +28,7 @@ MAX_PLACES = 30
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
 LEVELS = {
+    "axes": "WARNING",  # else several lines for every sign-in
     # Two lines for every tick of the engine say nothing.
     "celery.beat": "WARNING",
     "celery.app.trace": "WARNING",

@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "axes",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.forms",
@@ -52,6 +53,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "config.errors.AppErrorMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -109,6 +111,21 @@ REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_PREFIX": "sitrep_",
 }
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = ENV.sign_in_failures
+AXES_COOLOFF_TIME = timedelta(minutes=ENV.sign_in_lockout_minutes)
+AXES_RESET_ON_SUCCESS = True
+# Else whoever knocks on would make a lockout last, and its row grow.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "config.client_address.client_address"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.mark_locked_out"
+AXES_ENABLE_ADMIN = False  # accounts.admin shows what is of use
+AXES_DISABLE_ACCESS_LOG = True  # who signed in when is nobody's business for ever
+AXES_VERBOSE = False
 MONTHLY_SIMULATION_LIMIT = ENV.monthly_simulation_limit
 
 # --- Knowledge --------------------------------------------------------------------------------
@@ -204,7 +221,8 @@ if FRONTEND_URL.startswith("https://"):
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     # Preloading binds the whole domain for years: its owner's decision, not an application's.
     SILENCED_SYSTEM_CHECKS = ["security.W021"]
-if ENV.trust_proxy:
+TRUST_PROXY = ENV.trust_proxy
+if TRUST_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # 100,000 characters of a query, each of at most 12 bytes in a form.

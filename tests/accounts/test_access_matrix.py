@@ -24,7 +24,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, FailedSignIn, User
 from knowledge.models import Article, Keyword
 from simulations import services
 from simulations.models import Agent, AnswerRule, Assistant, RulesVersion, Run
@@ -128,6 +128,13 @@ ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/change/
 ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/delete/
 ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/history/
 ANY     in  in  in  in 403 admin/accounts/apitoken/add/
+ANY     in  in  in  in 200 admin/accounts/failedsignin/
+ANY     in  in  in  in 302 admin/accounts/failedsignin/<object_id>/
+POST    in  in  in  in 403 admin/accounts/failedsignin/<object_id>/change/
+ANY     in  in  in  in 200 admin/accounts/failedsignin/<object_id>/change/
+ANY     in  in  in  in 200 admin/accounts/failedsignin/<object_id>/delete/
+ANY     in  in  in  in 200 admin/accounts/failedsignin/<object_id>/history/
+ANY     in  in  in  in 403 admin/accounts/failedsignin/add/
 ANY     in  in  in  in 200 admin/accounts/user/
 ANY     in  in  in  in 200 admin/accounts/user/<id>/password/
 ANY     in  in  in  in 302 admin/accounts/user/<object_id>/
@@ -274,6 +281,9 @@ def make_objects(analyst: User) -> dict[str, str]:
     rule, version = AnswerRule.objects.first(), RulesVersion.objects.get()
     token = ApiToken.objects.get(user=analyst)
     agent = Agent.objects.create(name="Gate watch", query="Who checks the gate?", owner=analyst)
+    failed = FailedSignIn.objects.create(
+        username="analyst", ip_address="192.0.2.1", failures_since_start=1
+    )
     users = ContentType.objects.get_for_model(User)
     return {
         "simulations/<pk>": f"simulations/{simulation.pk}",
@@ -295,6 +305,7 @@ def make_objects(analyst: User) -> dict[str, str]:
             ]
         },
         "r/<content_type_id>/<object_id>": f"r/{users.pk}/{analyst.pk}",
+        "failedsignin/<object_id>": f"failedsignin/{failed.pk}",
         "user/<id>": f"user/{analyst.pk}",
         "user/<object_id>": f"user/{analyst.pk}",
         "apitoken/<object_id>": f"apitoken/{token.pk}",

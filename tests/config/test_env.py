@@ -56,6 +56,8 @@ def test_defaults(base):
         "frontend_url": "http://localhost:3001",
         "allowed_hosts": ("localhost", "127.0.0.1", "[::1]"),
         "trust_proxy": False,
+        "sign_in_failures": 10,
+        "sign_in_lockout_minutes": 15,
         "metrics_token": "",
         "openai_api_key": "",
         "openai_assistant_id": "",

@@ -73,7 +73,9 @@ def database_away() -> Iterator[None]:
 
 @pytest.mark.usefixtures("database_away")
 def test_while_the_database_is_away_clients_are_told_to_try_again() -> None:
-    response = ApiClient().get("/api/v1/simulations", headers={"Authorization": "Bearer x"})
+    response = ApiClient().get(
+        "/api/v1/simulations", headers={"Authorization": f"Bearer sitrep_{'0' * 64}"}
+    )
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert response.json()["error"] == "ServiceUnavailable"
 

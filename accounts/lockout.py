@@ -1,0 +1,48 @@
+"""Signing in is refused for a while after too many failures, by django-axes.
+
+Failures are counted for a username and an address together: a stranger can't lock anybody out of
+where they sit, and one who guesses from many addresses has the throttle and the password's length
+against them. Unknown usernames are treated alike, so that a lockout tells nothing of who exists.
+"""
+
+import math
+from typing import Any
+
+from axes.handlers.proxy import AxesProxyHandler
+from django.conf import settings
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from config.errors import AppError
+
+
+class LockedOut(AppError):
+    status_code = 429
+
+
+def find_lockout(request: HttpRequest) -> LockedOut | None:
+    """What to tell the client, if that is why authentication failed."""
+    if not getattr(request, "axes_locked_out", False):
+        return None
+    attempts = AxesProxyHandler.get_implementation().get_user_attempts(
+        request, request.axes_credentials
+    )
+    latest = max(found.aggregate(latest=Max("attempt_time"))["latest"] for found in attempts)
+    ends = latest + settings.AXES_COOLOFF_TIME
+    seconds = max(1, math.ceil((ends - timezone.now()).total_seconds()))
+    minutes = math.ceil(seconds / 60)
+    return LockedOut(
+        "Too many failed attempts to sign in as this user from your address. Try again in "
+        f"{minutes} minute{'s' * (minutes > 1)}, at {ends:%H:%M} (UTC), or ask an administrator.",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def mark_locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
+    """The answer says why by itself; here it gets its status, which the sign-in page has not."""
+    if (error := find_lockout(request)) and response.status_code < 400:
+        response.status_code = error.status_code
+        for name, value in error.headers.items():
+            response[name] = value
+    return response
