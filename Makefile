@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo run test lint bench crashpoints chaos
+.PHONY: help install demo run test lint openapi bench crashpoints chaos
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -29,6 +29,9 @@ lint: $(STAMP) ## Style, import rules, missing migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+openapi: $(STAMP) ## Writes docs/openapi.yaml anew, after a change of the API
+	@$(BIN)/python manage.py spectacular --file docs/openapi.yaml --validate --fail-on-warn
 
 bench: $(STAMP) ## The measurements in benchmarks/
 	@for module in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do \

@@ -6,10 +6,12 @@ from rest_framework.decorators import api_view, authentication_classes, permissi
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts import contract
 from accounts.authentication import ApiTokenAuthentication
 from accounts.lockout import find_lockout
 from accounts.models import ApiToken
 from config.errors import Unauthorized
+from config.requests import check_empty
 
 
 class StrictSerializer(serializers.Serializer):
@@ -47,6 +49,7 @@ class LoginSerializer(StrictSerializer):
     password = TextField(max_length=4096, trim_whitespace=False)
 
 
+@contract.log_in(LoginSerializer)
 @api_view(["POST"])
 @authentication_classes([])
 @permission_classes([])
@@ -65,17 +68,21 @@ def login(request: Request) -> Response:
     return Response({"token": secret, "expires_at": token.expiry}, headers=headers)
 
 
+@contract.log_out
 @api_view(["POST"])
 @authentication_classes([ApiTokenAuthentication])
 def logout(request: Request) -> Response:
     """Revokes the token that the request was made with."""
+    check_empty(request)
     request.auth.delete()
     return Response(status=204)
 
 
+@contract.log_out_all
 @api_view(["POST"])
 @authentication_classes([ApiTokenAuthentication])
 def logout_all(request: Request) -> Response:
     """Revokes all the user's tokens."""
+    check_empty(request)
     request.user.auth_token_set.all().delete()
     return Response(status=204)

@@ -85,18 +85,24 @@ class IsSignedIn(BasePermission):
 
 
 class IsAdmin(BasePermission):
+    asks_for = "the role `ADMIN`"
+
     def has_permission(self, request: Request, view: object) -> bool:
         check_role(request.user, Role.ADMIN)
         return True
 
 
 class HasSimulations(BasePermission):
+    asks_for = "the module `simulations`"
+
     def has_permission(self, request: Request, view: object) -> bool:
         check_module(request.user, Module.SIMULATIONS)
         return True
 
 
 class HasKnowledgeBase(BasePermission):
+    asks_for = "the module `knowledge-base`"
+
     def has_permission(self, request: Request, view: object) -> bool:
         check_module(request.user, Module.KNOWLEDGE_BASE)
         return True

@@ -31,6 +31,8 @@ INSTALLED_APPS = [
     "django.forms",
     "csp",
     "django_htmx",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "import_export",
     "knox",
     "rest_framework",
@@ -191,6 +193,18 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["config.parsers.Utf8JsonParser"],
     "EXCEPTION_HANDLER": "config.errors.api_exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_SCHEMA_CLASS": "config.contract.ContractSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Sitrep API",
+    "DESCRIPTION": "Submit a question, ask how it stands, read the answer. "
+    "docs/api.md is a client to copy.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["config.contract.only_the_api"],
+    "POSTPROCESSING_HOOKS": ["config.contract.add_shared_components"],
 }
 
 # --- Security ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from accounts import api as accounts_api
 from accounts import token_api
 from accounts import views as accounts
 from accounts.forms import SignInForm
+from config.contract_views import docs, schema
 from config.views import healthz
 from knowledge import api as knowledge_api
 from knowledge import curation_api
@@ -26,6 +27,8 @@ api = [
     path("auth/logoutall", accounts_api.logout_all, name="logout-all"),
     path("auth/tokens", token_api.TokensView.as_view(), name="tokens"),
     path("auth/tokens/<slug:pk>", token_api.TokenView.as_view(), name="token"),
+    path("schema", schema, name="schema"),
+    path("docs", docs, name="docs"),
     path("me", simulations_api.me, name="me"),
     path("agents", agents_api.AgentsView.as_view(), name="agents"),
     path("agents/<int:pk>", agents_api.AgentView.as_view(), name="agent"),

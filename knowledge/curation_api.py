@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.db import IntegrityError, models, transaction
 from django.shortcuts import get_object_or_404
 from django.utils.http import parse_etags
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
@@ -22,6 +23,7 @@ from rest_framework.views import APIView
 from accounts.permissions import HasKnowledgeBase, IsAdmin
 from config.errors import PreconditionFailed
 from config.requests import read_parameters
+from knowledge import contract
 from knowledge.curation_serializers import (
     PHRASE_TAKEN,
     SLUG_TAKEN,
@@ -101,6 +103,7 @@ class CuratedView(CurationView, ABC):
         return instance
 
 
+@extend_schema_view(**contract.ARTICLES)
 class ArticlesView(CurationView):
     def get(self, request: Request) -> Response:
         asked = read_parameters(ArticleFilters, request)
@@ -117,6 +120,7 @@ class ArticlesView(CurationView):
         return created(request, serializer, "api:article", article.slug)
 
 
+@extend_schema_view(**contract.ONE_ARTICLE)
 class ArticleView(CuratedView):
     serializer = ArticleSerializer
     taken: ClassVar = {"slug": [SLUG_TAKEN]}
@@ -129,6 +133,7 @@ class ArticleView(CuratedView):
         article.archive()
 
 
+@extend_schema_view(**contract.KEYWORDS)
 class KeywordsView(CurationView):
     def get(self, request: Request) -> Response:
         asked = read_parameters(KeywordFilters, request)
@@ -144,6 +149,7 @@ class KeywordsView(CurationView):
         return created(request, serializer, "api:keyword", keyword.pk)
 
 
+@extend_schema_view(**contract.ONE_KEYWORD)
 class KeywordView(CuratedView):
     serializer = KeywordSerializer
     taken: ClassVar = {"phrase": [PHRASE_TAKEN]}

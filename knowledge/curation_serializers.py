@@ -115,6 +115,10 @@ class KeywordSerializer(WriteSerializer):
         return keyword
 
 
+class PageParameters(StrictSerializer):
+    cursor = TextField(required=False)
+
+
 class ArticleFilters(StrictSerializer):
     """What a list's address may ask for."""
 

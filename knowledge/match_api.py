@@ -10,20 +10,22 @@ from rest_framework.response import Response
 from accounts.api import StrictSerializer, TextField
 from accounts.models import Role
 from accounts.permissions import HasKnowledgeBase, check_role
+from knowledge import contract
 from knowledge.preview import Preview, PreviewArticle, PreviewKeyword, preview
 
 
-class MatchSerializer(StrictSerializer):
+class TextSerializer(StrictSerializer):
     # Positions count in the text as it was sent.
     text = TextField(allow_blank=True, trim_whitespace=False)
     include_drafts = serializers.BooleanField(default=False)
 
 
+@contract.describe_match(TextSerializer)
 @api_view(["POST"])
 @permission_classes([HasKnowledgeBase])
 def match(request: Request) -> Response:
     """Which articles a text brings, by which keywords and in which order; it asks nobody."""
-    serializer = MatchSerializer(data=request.data)
+    serializer = TextSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     wanted = serializer.validated_data
     if wanted["include_drafts"]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError as ModelError
 from django.db import models
 from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
@@ -13,12 +14,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 
-from accounts.api import StrictSerializer, TextField
+from accounts.api import TextField
 from accounts.models import User
 from accounts.permissions import IsAdmin
 from config.requests import check_empty, read_parameters
 from knowledge.curation_api import POSITION, CuratedView, check_cursor, created, page_of, save
-from knowledge.curation_serializers import WriteSerializer
+from knowledge.curation_serializers import PageParameters, WriteSerializer
+from simulations import agents_contract as contract
 from simulations import services
 from simulations.api import AssistantField, accepted, read_idempotency_key
 from simulations.models import Agent, AgentRun, Assistant
@@ -86,16 +88,12 @@ class AgentRunSerializer(serializers.ModelSerializer):
         fields = ["id", "since", "at", "times", "started_by", "skipped", "simulation", "status"]
 
 
-class CursorParameter(StrictSerializer):
-    cursor = TextField(required=False)
-
-
 class AgentPagination(CursorPagination):
     page_size = 25
     ordering = ("id",)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        read_parameters(CursorParameter, request)
+        read_parameters(PageParameters, request)
         return check_cursor(self, super().decode_cursor(request), POSITION)
 
 
@@ -103,6 +101,7 @@ class AgentRunPagination(AgentPagination):
     ordering = ("-id",)
 
 
+@extend_schema_view(**contract.all_agents(AgentSerializer, PageParameters))
 class AgentsView(APIView):
     permission_classes = [IsAdmin]
 
@@ -116,6 +115,7 @@ class AgentsView(APIView):
         return created(request, serializer, "api:agent", agent.pk)
 
 
+@extend_schema_view(**contract.one_agent(AgentSerializer))
 class AgentView(CuratedView):
     serializer = AgentSerializer
     taken: ClassVar = NAME_TAKEN
@@ -134,6 +134,7 @@ class AgentView(CuratedView):
 class AgentRunsView(APIView):
     permission_classes = [IsAdmin]
 
+    @contract.agent_runs(AgentRunSerializer, PageParameters)
     def get(self, request: Request, pk: int) -> Response:
         runs = get_object_or_404(Agent, pk=pk).runs.select_related("started_by", "simulation")
         return page_of(self, AgentRunPagination(), runs, AgentRunSerializer)
@@ -142,6 +143,7 @@ class AgentRunsView(APIView):
 class RunAgentView(APIView):
     permission_classes = [IsAdmin]
 
+    @contract.run_agent
     def post(self, request: Request, pk: int) -> Response:
         check_empty(request)
         key = read_idempotency_key(request)

@@ -3,6 +3,7 @@ from typing import Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
@@ -14,13 +15,13 @@ from rest_framework.views import APIView
 from accounts.api import StrictSerializer, TextField
 from accounts.permissions import HasSimulations
 from config.requests import check_empty, is_known, read_parameters
-from simulations import services
+from simulations import contract, services
 from simulations.filters import SimulationFilters, matching
 from simulations.manifest import build_manifest
 from simulations.models import Assistant, Feedback, Simulation
 from simulations.paging import Cursor, page_of
 from simulations.quota import Quota
-from simulations.reading import read_simulation, summaries
+from simulations.reading import Reading, read_simulation, summaries
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
@@ -58,6 +59,7 @@ class FeedbackSerializer(StrictSerializer):
 class SimulationsView(APIView):
     permission_classes = [HasSimulations]
 
+    @contract.list_simulations
     def get(self, request: Request) -> Response:
         asked = read_parameters(SimulationFilters, request)
         simulations = matching(Simulation.objects.visible_to(request.user), asked)
@@ -65,6 +67,7 @@ class SimulationsView(APIView):
         links = {"next": link(request, page.next), "previous": link(request, page.previous)}
         return Response(links | {"results": page.rows})
 
+    @contract.submit_simulation(SubmitSerializer)
     def post(self, request: Request) -> Response:
         asked = read_body(SubmitSerializer, request)
         key = read_idempotency_key(request)
@@ -74,13 +77,16 @@ class SimulationsView(APIView):
 class SimulationView(APIView):
     permission_classes = [HasSimulations]
 
+    @contract.read_simulation
     def get(self, request: Request, pk: UUID) -> Response:
-        return shown(request, pk)
+        reading = read_simulation(request.user, pk)
+        return shown(reading, status=304 if is_known(request, reading.etag) else 200)
 
 
 class ManifestView(APIView):
     permission_classes = [HasSimulations]
 
+    @contract.read_manifest
     def get(self, request: Request, pk: UUID) -> Response:
         visible = Simulation.objects.visible_to(request.user)
         related = visible.select_related("owner", "conversation", "rules_version")
@@ -92,15 +98,17 @@ class ManifestView(APIView):
 class CancelView(APIView):
     permission_classes = [HasSimulations]
 
+    @contract.cancel_simulation
     def post(self, request: Request, pk: UUID) -> Response:
         check_empty(request)
         services.cancel(find(request, pk))
-        return shown(request, pk)
+        return shown(read_simulation(request.user, pk))
 
 
 class RetryView(APIView):
     permission_classes = [HasSimulations]
 
+    @contract.retry_simulation
     def post(self, request: Request, pk: UUID) -> Response:
         check_empty(request)
         key = read_idempotency_key(request)
@@ -111,6 +119,7 @@ class RetryView(APIView):
 class FollowUpsView(APIView):
     permission_classes = [HasSimulations]
 
+    @contract.follow_up_simulation(QuerySerializer)
     def post(self, request: Request, pk: UUID) -> Response:
         simulation, asked = find(request, pk), read_body(QuerySerializer, request)
         key = read_idempotency_key(request)
@@ -121,6 +130,7 @@ class FollowUpsView(APIView):
 class FeedbackView(APIView):
     permission_classes = [HasSimulations]
 
+    @contract.give_feedback(FeedbackSerializer)
     def post(self, request: Request, pk: UUID) -> Response:
         simulation, said = find(request, pk), read_body(FeedbackSerializer, request)
         feedback = services.give_feedback(request.user, simulation, **said)
@@ -130,6 +140,11 @@ class FeedbackView(APIView):
 class AssistantsView(APIView):
     permission_classes = [HasSimulations]
 
+    @extend_schema(
+        operation_id="list_assistants",
+        summary="Whom a question may name",
+        responses={200: AssistantSerializer(many=True)},
+    )
     def get(self, request: Request) -> Response:
         """Those that a new question may name; all of them, as there are few."""
         Assistant.objects.current()
@@ -163,24 +178,22 @@ def retry_after(seconds: int | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
-def shown(request: Request, pk: UUID) -> Response:
-    reading = read_simulation(request.user, pk)
+def shown(reading: Reading, status: int = 200) -> Response:
+    body = None if status == 304 else reading.body
     headers = {"ETag": reading.etag} | retry_after(reading.retry_after)
-    if is_known(request, reading.etag):
-        return Response(status=304, headers=headers)
-    return Response(reading.body, headers=headers)
+    return Response(body, status=status, headers=headers)
 
 
 def accepted(request: Request, simulation: Simulation) -> Response:
     """202 with the simulation as it stands, which for a replay may be over."""
-    reading = read_simulation(request.user, simulation.pk)
-    location = reverse("api:simulation", args=[simulation.pk], request=request)
-    headers = {"Location": location, "ETag": reading.etag} | retry_after(reading.retry_after)
+    response = shown(read_simulation(request.user, simulation.pk), status=202)
+    response["Location"] = reverse("api:simulation", args=[simulation.pk], request=request)
     if simulation.is_replay:
-        headers["Idempotent-Replayed"] = "true"
-    return Response(reading.body, status=202, headers=headers)
+        response["Idempotent-Replayed"] = "true"
+    return response
 
 
+@contract.read_me
 @api_view(["GET"])
 def me(request: Request) -> Response:
     user = request.user

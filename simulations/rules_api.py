@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as ModelError
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -15,8 +16,10 @@ from rest_framework.views import APIView
 
 from accounts.api import StrictSerializer, TextField
 from accounts.permissions import IsAdmin
+from config.requests import read_parameters
 from knowledge.curation_api import CuratedView, KeywordPagination, created, page_of, save
-from knowledge.curation_serializers import WriteSerializer
+from knowledge.curation_serializers import PageParameters, WriteSerializer
+from simulations import rules_contract as contract
 from simulations.cleaning import current_rules
 from simulations.models import AnswerRule, AnswerRuleQuerySet
 from simulations.models.rules import (
@@ -110,10 +113,12 @@ class RulePagination(KeywordPagination):
     page_size = MAX_RULES
 
 
+@extend_schema_view(**contract.all_rules(AnswerRuleSerializer, PageParameters))
 class AnswerRulesView(APIView):
     permission_classes: ClassVar[list[type[BasePermission]]] = [IsAdmin]
 
     def get(self, request: Request) -> Response:
+        read_parameters(PageParameters, request)
         return page_of(self, RulePagination(), AnswerRule.objects.all(), AnswerRuleSerializer)
 
     def post(self, request: Request) -> Response:
@@ -122,6 +127,7 @@ class AnswerRulesView(APIView):
         return created(request, serializer, "api:answer-rule", rule.pk)
 
 
+@extend_schema_view(**contract.one_rule(AnswerRuleSerializer))
 class AnswerRuleView(CuratedView):
     serializer = AnswerRuleSerializer
     taken: ClassVar = {"phrase": [PHRASE_TAKEN]}
@@ -141,6 +147,7 @@ class AnswerRulesPreviewView(APIView):
 
     permission_classes: ClassVar[list[type[BasePermission]]] = [IsAdmin]
 
+    @contract.preview_rules(PreviewSerializer)
     def post(self, request: Request) -> Response:
         serializer = PreviewSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

@@ -108,7 +108,9 @@ PATCH  401 403 403 403 200 api/v1/knowledge/keywords/<pk>
 DELETE 401 403 403 403 204 api/v1/knowledge/keywords/<pk>
 POST   401 403 400 400 400 api/v1/knowledge/match
 GET    401 403 400 400 400 api/v1/knowledge/search
+GET    401 200 200 200 200 api/v1/docs
 GET    401 200 200 200 200 api/v1/me
+GET    401 200 200 200 200 api/v1/schema
 GET    401 200 200 200 200 api/v1/simulations
 POST   401 202 202 202 202 api/v1/simulations
 GET    401 404 200 404 200 api/v1/simulations/<pk>

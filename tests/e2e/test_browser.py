@@ -308,3 +308,15 @@ def test_a_token_is_made_used_and_revoked(browser: Browser, stack: Stack, script
         token.get_by_role("button", name="Revoke this token").click()
         expect(page.get_by_text("The token is revoked.")).to_be_visible()
         assert httpx2.get(me, headers=headers).status_code == 401
+
+
+def test_the_api_s_description_is_shown_and_tried_out(browser: Browser, stack: Stack) -> None:
+    """Swagger UI keeps to the policy: `visit` fails of any violation."""
+    with visit(browser, stack, "analyst", "/") as page:
+        page.goto("/api/v1/docs")
+        operation = page.locator("#operations-me-read_me")
+        operation.get_by_text("Who you are and what you may do").click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+        expect(operation.locator(".live-responses-table")).to_contain_text('"role": "ANALYST"')
+        photograph(page, "api-docs")
