@@ -18,28 +18,32 @@ from tests.emulator.process import EmulatorProcess
 
 # Tests of the whole stack have processes of their own that use the database.
 WHOLE_STACK = {"e2e", "chaos", "crashpoints"}
+LANES = ["pure", "rows", "whole-stack"]
 USES_DATABASE = {"db", "transactional_db", "django_db_setup"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--skip-pure", action="store_true", help="leave out what needs no database at all"
+        "--lane",
+        action="append",
+        choices=LANES,
+        help="only these: pure (needs no database at all), rows, whole-stack",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("skip_pure"):
-        return
-    pure = [item for item in items if is_pure(item)]
-    config.hook.pytest_deselected(items=pure)
-    items[:] = [item for item in items if not is_pure(item)]
+    lanes = config.getoption("lane") or LANES
+    others = [item for item in items if lane_of(item) not in lanes]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if lane_of(item) in lanes]
 
 
-def is_pure(item: pytest.Item) -> bool:
-    is_whole_stack = item.path.relative_to(Path(__file__).parent).parts[0] in WHOLE_STACK
+def lane_of(item: pytest.Item) -> str:
+    if item.path.relative_to(Path(__file__).parent).parts[0] in WHOLE_STACK:
+        return "whole-stack"
     fixtures = set(getattr(item, "fixturenames", ()))
     has_database = item.get_closest_marker("django_db") or fixtures & USES_DATABASE
-    return not (is_whole_stack or has_database)
+    return "rows" if has_database else "pure"
 
 
 # Long polls of real time would make the suite slow; the emulator answers within this.
