@@ -39,11 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def lane_of(item: pytest.Item) -> str:
-    if item.path.relative_to(Path(__file__).parent).parts[0] in WHOLE_STACK:
-        return "whole-stack"
     fixtures = set(getattr(item, "fixturenames", ()))
-    has_database = item.get_closest_marker("django_db") or fixtures & USES_DATABASE
-    return "rows" if has_database else "pure"
+    if item.get_closest_marker("django_db") or fixtures & USES_DATABASE:
+        return "rows"
+    directory = item.path.relative_to(Path(__file__).parent).parts[0]
+    return "whole-stack" if directory in WHOLE_STACK else "pure"
 
 
 # Long polls of real time would make the suite slow; the emulator answers within this.

@@ -23,7 +23,7 @@ from tests.emulator.process import EmulatorProcess
 
 PASSWORD = "for-tests-only-123"
 HOST = "127.0.0.1"
-START_TIMEOUT = 30.0
+START_TIMEOUT = 90.0
 
 
 class Stack:

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from scripts import service
-from tests.e2e.stack import PASSWORD, StackClient
+from tests.e2e.stack import PASSWORD, START_TIMEOUT, StackClient
 from tests.e2e.test_main_job import QUERY
 
 pytestmark = pytest.mark.timeout(180)
@@ -55,14 +55,15 @@ def demo(tree: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def wait_for(url: str, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + START_TIMEOUT
     while time.monotonic() < end and process.poll() is None:
         try:
             if httpx2.get(url).status_code == 200:
                 return
         except httpx2.TransportError:
             time.sleep(0.1)
-    raise AssertionError(f"The demo did not start at {url}")
+    state = "is still starting" if process.poll() is None else f"ended with {process.returncode}"
+    raise AssertionError(f"The demo did not start at {url}: it {state}")
 
 
 def is_alive(pid: int) -> bool:

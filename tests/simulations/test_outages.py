@@ -96,10 +96,13 @@ def test_creates_that_fail_for_ever_end_as_failed_and_charged(
 ) -> None:
     emulator.arm("500", "start_run", count=100)
     simulation = services.submit(analyst, "A question?")
-    for _ in range(12):
+    for _ in range(100):
         engine.run_slice(0.1)
         make_due(engine)
-    assert simulation.runs.filter(outcome=Run.Outcome.LOST).count() >= 2
+        if simulation.runs.filter(outcome=Run.Outcome.LOST).count() >= 2:
+            break
+    else:
+        pytest.fail("No second run was requested")
     settings.START_TIMEOUT = timedelta(0)
     drive(simulation)
     assert (simulation.error_code, simulation.error_status) == ("start_timeout", 503)
@@ -397,13 +400,15 @@ def test_two_hundred_wait_for_a_provider_that_is_down_and_go_on_when_it_is_back(
         admitted_at=timezone.now() - timedelta(seconds=570), failed_attempts=8
     )
     emulator.arm("500", "open_conversation", count=100_000)
+    began = timezone.now()
     while engine.run_slice(0.2):
         pass
     assert engine.run_slice(0.2) is False
     assert emulator.counts() == {"open_conversation": number}
-    waits = [row.due_at - timezone.now() for row in Simulation.objects.in_flight()]
-    assert len(waits) == number
-    assert timedelta(seconds=5) < min(waits) < max(waits) <= timedelta(seconds=30)
+    due = [row.due_at for row in Simulation.objects.in_flight()]
+    assert len(due) == number
+    assert min(due) - began > timedelta(seconds=5)
+    assert max(due) - timezone.now() <= timedelta(seconds=30)
 
     emulator.request("DELETE", "/faults")
     emulator.control(latency=0)
