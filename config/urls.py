@@ -18,6 +18,7 @@ from simulations import agents_views as agents
 from simulations import api as simulations_api
 from simulations import views as simulations
 from simulations.admin import curation_health
+from simulations.health import readyz
 from simulations.metrics import metrics
 from simulations.webhooks import openai_webhook
 
@@ -112,6 +113,7 @@ urlpatterns = [
     path("admin/curation/", curation_health, name="curation-health"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
 ]
 

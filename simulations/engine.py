@@ -19,6 +19,7 @@ from simulations.admission import admit
 from simulations.claims import claim, claim_unwanted, look_for_work
 from simulations.pacing import Pacing
 from simulations.providers import ProviderError, get_provider
+from simulations.pulse import pulse
 from simulations.steps import DiscardRun, Step, next_step
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Engine:
     def start(self, step: Step) -> None:
         """Prepares a step and hands its call to a slot."""
         if self._guarded(step, step.prepare):
+            pulse.count_step(type(step).__name__)
             self.calling[step.key] = step
             self.pool.submit(self._call, step, step.simulation.conversation.protocol)
 
@@ -117,6 +119,8 @@ class Engine:
         if work.is_queued and admit():
             work = work._replace(is_due=True)
         claimed = claim(room, self.pacing, self.under_way()) if work.is_due else []
+        if claimed:
+            pulse.note_claim()
         self.waiting.extend(next_step(row, self.pacing) for row in claimed)
         if work.is_unwanted:
             unwanted = claim_unwanted(self.slots, self.under_way())
@@ -165,6 +169,7 @@ class Engine:
         if not isinstance(error, ProviderError):
             logger.error("A call failed in an unforeseen way", exc_info=error)
             error = unreadable(error)
+        pulse.count_error(error)
         return self._guarded(step, lambda: step.fail(error))
 
     def _guarded(self, step: Step, action: Callable[[], Any]) -> Any:

@@ -1,4 +1,5 @@
-"""Prometheus metrics, read from the database: the web process can't see the workers' counters."""
+"""Prometheus metrics, read from the database: web processes can't see the workers' counters, which
+come there too, as tallies."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,10 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Case, Count, Min, QuerySet, Value, When
 from django.db.models.functions import Concat, Left, Now, StrIndex, Substr
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from rest_framework.decorators import (
@@ -26,11 +27,13 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from config.errors import NotFound, Unauthorized
-from simulations.models import Run, Simulation, Status, ToolCall
+from simulations.models import EnginePulse, Run, Simulation, Status, Tally, ToolCall
 from simulations.tools import SEARCH_KNOWLEDGE
 
 # For whatever is not in a label's closed list.
 OTHER = "other"
+# The step that asks for a run; its class would bring the provider's SDK into the web processes.
+POLL = "FetchRun"
 # Of a run that has no outcome yet.
 OPEN = "open"
 
@@ -77,26 +80,29 @@ class AnyFormat(BaseContentNegotiation):
 def metrics(request: Request) -> HttpResponse:
     if not settings.METRICS_TOKEN:
         raise NotFound
-    if not constant_time_compare(bearer_token(request), settings.METRICS_TOKEN):
+    if not knows_token(request):
         raise Unauthorized("Send METRICS_TOKEN as a bearer token")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return HttpResponse(encode(registry), content_type=content_type)
 
 
-def bearer_token(request: Request) -> str:
+def knows_token(request: Request | HttpRequest) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" else ""
+    is_named = bool(settings.METRICS_TOKEN) and scheme.lower() == "bearer"
+    return is_named and constant_time_compare(token, settings.METRICS_TOKEN)
 
 
 class DatabaseCollector(Collector):
-    """Seven queries per scrape."""
+    """Nine queries per scrape."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         yield count_simulations()
         yield from measure_flight()
         yield from measure_queue()
         yield from count_runs()
         yield count_tool_calls()
+        yield from read_pulse()
+        yield from read_tallies()
 
 
 registry = CollectorRegistry()
@@ -141,6 +147,40 @@ def count_tool_calls() -> GaugeMetricFamily:
     calls = ToolCall.objects.annotate(start=Left("output", len(ERROR)), answer=ANSWER)
     labels = {"tool": [SEARCH_KNOWLEDGE["name"], OTHER], "answer": ["none", "ok", "error"]}
     return gauges("tool_calls", "Tool calls.", labels, count_by(calls, "name", "answer"))
+
+
+def read_pulse() -> Iterator[GaugeMetricFamily]:
+    """Before the first sign of life there is no sample, which `absent` in an alert notices."""
+    pulse = EnginePulse.objects.annotate(now=Now()).first()
+    for name, what in {
+        "looked": "a worker looked for due rows",
+        "claimed": "a worker took some",
+        "ticked": "a worker took a tick of beat's",
+    }.items():
+        moment = getattr(pulse, f"{name}_at", None)
+        family = GaugeMetricFamily(f"sitrep_engine_{name}_seconds_ago", f"Since {what}.")
+        if moment:
+            family.add_metric([], seconds(pulse.now - moment))
+        yield family
+
+
+def read_tallies() -> Iterator[CounterMetricFamily]:
+    """Written by the workers every few seconds."""
+    totals: dict[str, dict[str, int]] = {kind: {} for kind in Tally.Kind.values}
+    for tally in Tally.objects.all():
+        totals[tally.kind][tally.label] = tally.total
+    labels = {
+        Tally.Kind.STEPS: "step",
+        Tally.Kind.PROVIDER_ERRORS: "code",
+        Tally.Kind.TOKENS: "direction",
+    }
+    for kind, label in labels.items():
+        family = CounterMetricFamily(f"sitrep_{kind}", f"{kind.label}.", labels=[label])
+        for value, total in sorted(totals[kind].items()):
+            family.add_metric([value], total)
+        yield family
+    polls = totals[Tally.Kind.STEPS].get(POLL, 0)
+    yield CounterMetricFamily("sitrep_polls", "Runs asked for.", value=polls)
 
 
 def count_by(rows: QuerySet[Any], *fields: str) -> dict[tuple[Any, ...], int]:

@@ -25,6 +25,7 @@ from simulations.pacing import has_webhooks
 from simulations.prepared import PreparedUpdate, Update
 from simulations.providers import continues_runs
 from simulations.providers.base import RunSnapshot, RunState, Usage
+from simulations.pulse import pulse
 from simulations.tools import MAX_ROUNDS
 
 NO_USAGE = Usage()
@@ -221,7 +222,9 @@ def fail_simulation(
 
 
 def _finish_run(run: Run, outcome: Run.Outcome, usage: Usage) -> None:
-    finish(run.pk, outcome, usage.input_tokens, usage.output_tokens, usage.total_tokens)
+    tokens = usage.input_tokens, usage.output_tokens, usage.total_tokens
+    if finish(run.pk, outcome, *tokens):
+        pulse.count_tokens(usage)
 
 
 @PreparedUpdate

@@ -1,8 +1,9 @@
 import logging
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
 from django.conf import settings
 from django.db import connection
@@ -10,6 +11,7 @@ from kombu.exceptions import OperationalError
 
 from config.logs import DATABASE_AWAY, first_line
 from simulations.engine import Engine
+from simulations.pulse import pulse
 from simulations.schedules import run_due_agents
 
 logger = logging.getLogger(__name__)
@@ -23,11 +25,14 @@ def get_engine() -> Engine:
     return Engine(settings.CALL_SLOTS, run_due_agents)
 
 
-@shared_task(ignore_result=True)
-def advance_due() -> None:
+@shared_task(ignore_result=True, bind=True)
+def advance_due(self: Task) -> None:
     """One slice of work; beat sends it twice a second, a slice with work left sends the next."""
     try:
         is_more = get_engine().run_slice()
+        if getattr(self.request, "celery_beat_task", False):
+            pulse.note_tick()
+        pulse.write_if_due()
     except DATABASE_AWAY as error:
         logger.error("The database is away: %s", first_line(error))
         return
@@ -44,4 +49,7 @@ def advance_due() -> None:
 def drain(**kwargs: Any) -> None:
     """Saves the results of calls that are still under way when a worker is told to stop."""
     get_engine().drain(DRAIN_SECONDS)
+    with suppress(*DATABASE_AWAY):
+        if pulse.counts:  # the parent of prefork workers has none
+            pulse.write()
     connection.close()

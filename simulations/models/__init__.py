@@ -4,6 +4,7 @@ from simulations.models.agent import Agent, AgentRun
 from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
 from simulations.models.feedback import Feedback
+from simulations.models.pulse import EnginePulse, Tally
 from simulations.models.rules import AnswerRule, AnswerRuleQuerySet, EarlierAnswer, RulesVersion
 from simulations.models.run import Run, ToolCall, WebhookHint
 from simulations.models.simulation import (
@@ -36,6 +37,7 @@ __all__ = [
     "Conversation",
     "EarlierAnswer",
     "Effort",
+    "EnginePulse",
     "Feedback",
     "RulesVersion",
     "Run",
@@ -43,6 +45,7 @@ __all__ = [
     "SimulationQuerySet",
     "Status",
     "StopReason",
+    "Tally",
     "Tool",
     "ToolCall",
     "WebhookHint",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import httpx2
 import pytest
 
 from tests import services
@@ -36,6 +37,10 @@ def test_an_api_client_gets_a_grounded_cleaned_answer(stack: Stack) -> None:
     ]
     [run] = stack.emulator.runs(simulation=simulation["id"])
     assert "KNOWLEDGE BASE CONTEXT:" in run["input"]
+
+
+def test_it_says_that_it_is_ready_once_worker_and_beat_are(stack: Stack) -> None:
+    wait_until(lambda: httpx2.get(f"{stack.url}/readyz").status_code == 200)
 
 
 def test_an_agent_runs_by_its_schedule(stack: Stack) -> None:

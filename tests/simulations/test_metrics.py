@@ -134,6 +134,13 @@ def test_the_format_is_what_the_scraper_asks_for(accept: str, content_type: str)
         "sitrep_simulations_in_flight",
         "sitrep_simulations_queued",
         "sitrep_engine_lag_seconds",
+        "sitrep_engine_looked_seconds_ago",
+        "sitrep_engine_claimed_seconds_ago",
+        "sitrep_engine_ticked_seconds_ago",
+        "sitrep_steps",
+        "sitrep_polls",
+        "sitrep_provider_errors",
+        "sitrep_tokens",
         "sitrep_queue_age_seconds",
         "sitrep_runs",
         "sitrep_extra_runs",
@@ -237,6 +244,6 @@ def test_tool_calls_by_name_and_answer(done: Simulation, analyst: User) -> None:
     assert value("tool_calls", tool="other", answer="error") == 1
 
 
-def test_a_scrape_costs_seven_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(7):
+def test_a_scrape_costs_nine_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(9):
         assert get().status_code == 200
