@@ -5,7 +5,7 @@ from django import forms
 
 from accounts.models import User
 from knowledge.search.query import MAX_LENGTH, MAX_WORDS, split_words
-from simulations.models import Feedback, Simulation, Status
+from simulations.models import Assistant, Feedback, Simulation, Status
 from simulations.services import digest
 
 
@@ -15,7 +15,8 @@ class SubmitForm(forms.Form):
     token = forms.CharField(widget=forms.HiddenInput, initial=uuid.uuid4, required=False)
     query = forms.CharField(
         label="Your question",
-        help_text=f"Up to {Simulation.QUERY_LIMIT:,} characters are sent; the rest is cut off.",
+        help_text=f"The first {Simulation.QUERY_LIMIT:,} characters are sent, about four pages. "
+        "What follows them is cut off, and the simulation says so.",
         error_messages={
             "required": "Write the question you want answered.",
         },
@@ -36,7 +37,38 @@ class SubmitForm(forms.Form):
     def idempotency_key(self) -> str:
         """For double clicks, reloads and the Back button; a text that was edited is another one."""
         token, query = self.cleaned_data["token"], self.cleaned_data["query"]
-        return f"form-{digest(token, query)}" if token else ""
+        chosen = [str(choice.pk) for choice in self.choices.values()]
+        return f"form-{digest(token, query, *chosen)}" if token else ""
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What was chosen beside the question."""
+        return {}
+
+
+class NewQuestionForm(SubmitForm):
+    """With a choice of the assistant, where there is one."""
+
+    assistant = forms.ModelChoiceField(
+        Assistant.objects.none(),
+        required=False,
+        empty_label=None,
+        help_text="Each has a model and instructions of its own.",
+        error_messages={"invalid_choice": "This assistant takes no questions. Choose another one."},
+    )
+    field_order = ["token", "assistant", "query"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        active = Assistant.objects.active().order_by("-is_default", "name")
+        self.fields["assistant"].queryset = active
+        if active.count() < 2:
+            del self.fields["assistant"]
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        assistant = self.cleaned_data.get("assistant")
+        return {"assistant": assistant} if assistant else {}
 
 
 class FollowUpForm(SubmitForm):

@@ -17,7 +17,7 @@ from accounts.permissions import module_required, says_when_signed_out
 from config.errors import AppError
 from knowledge.preview import preview
 from simulations import services
-from simulations.forms import FeedbackForm, FollowUpForm, SubmitForm
+from simulations.forms import FeedbackForm, FollowUpForm, NewQuestionForm, SubmitForm
 from simulations.fragments import reloads_when_signed_out, unchanged
 from simulations.listing import EXCERPT_LENGTH, poll_after
 from simulations.manifest import build_manifest
@@ -32,7 +32,7 @@ STATE_FIELDS = ["status", "stop_reason", "due_at", "failed_attempts", "awaits_ou
 @require_http_methods(["GET", "HEAD", "POST"])
 @module_required(Module.SIMULATIONS)
 def simulation_new(request: HttpRequest) -> HttpResponse:
-    form = SubmitForm(request.POST or None)
+    form = NewQuestionForm(request.POST or None)
     return _ask(request, form, partial(services.submit, request.user), "simulations/new.html")
 
 
@@ -71,9 +71,11 @@ def _ask(
         status = 400
         if form.is_valid():
             try:
-                simulation = ask(form.cleaned_data["query"], idempotency_key=form.idempotency_key)
+                query, key = form.cleaned_data["query"], form.idempotency_key
+                simulation = ask(query, idempotency_key=key, **form.choices)
             except AppError as error:
-                form.add_error(None, error.message)
+                is_about_text = isinstance(error, services.QueryTooLong)
+                form.add_error("query" if is_about_text else None, error.message)
                 status = error.status_code
             else:
                 if simulation.is_replay:

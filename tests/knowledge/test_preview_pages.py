@@ -121,7 +121,10 @@ def test_a_new_question_shows_what_it_will_bring(
     assert "its last 7 characters are cut off" in shown
     assert "the end" not in shown  # without the module, no article's text
     assert "gamma" not in shown
-    assert "secret" not in shown
+    # What they wrote, with the one keyword that brings something marked; the other is curators'.
+    assert 'secret <mark title="gate">gate</mark>' in shown
+    assert '<span class="chip">gate</span>' in shown
+    assert ">secret</" not in shown
 
 
 def test_its_reader_may_see_what_is_cut_off(analyst: User, articles: dict[str, Article]) -> None:

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.models import Module, User
 from knowledge.models import Article
 from simulations import services
-from simulations.models import Simulation, Status, StopReason
+from simulations.models import Assistant, Simulation, Status, StopReason
 
 pytestmark = pytest.mark.django_db
 
@@ -178,6 +178,27 @@ def test_a_refused_submission_says_why_and_keeps_the_text(
     assert words in text_of(response)
     assert query.strip("\0 ") in text_of(response)
     assert not Simulation.objects.exists()
+
+
+def test_an_assistant_is_chosen_where_there_are_several(page: Client, analyst: User) -> None:
+    default = Assistant.objects.current()
+    assert 'name="assistant"' not in text_of(page.get("/simulations/new/"))
+    other = Assistant.objects.create(name="Another")
+    off = Assistant.objects.create(name="Switched off", is_active=False)
+    names = re.findall(r"<option[^>]*>([^<]*)<", text_of(page.get("/simulations/new/")))
+    assert names == [default.name, "Another"]
+    for chosen in (default, other):
+        page.post("/simulations/new/", {"query": "Who?", "token": "t", "assistant": chosen.pk})
+    assert [simulation.assistant for simulation in analyst.simulations.all()] == [other, default]
+    refused = page.post("/simulations/new/", {"query": "Keep me", "assistant": off.pk})
+    assert refused.status_code == 400
+    assert "This assistant takes no questions" in text_of(refused)
+    assert "Keep me" in text_of(refused)
+
+
+def test_a_text_that_is_too_long_is_an_error_beside_the_field(page: Client) -> None:
+    shown = text_of(page.post("/simulations/new/", {"query": "x" * 100_001}))
+    assert re.search(r'<ul class="errorlist" id="id_query_error"><li>The query is longer', shown)
 
 
 @pytest.mark.parametrize(
