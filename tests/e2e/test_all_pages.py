@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests import services
 from tests.e2e import test_browser
@@ -122,3 +122,19 @@ def examine(page: Page, scheme: str, rules: dict[str, Any] = ALL_RULES) -> Itera
     for violation in AXE.run(page, options=rules).response["violations"]:
         for node in violation["nodes"]:
             yield f"{scheme}: {violation['id']}: {node['html'][:160]}: {node['failureSummary']}"
+
+
+def test_the_menu_of_a_phone_by_keyboard(visitors: dict[str, Visitor]) -> None:
+    visitor = visitors["analyst"]
+    visitor.open("/knowledge/")
+    page = visitor.page
+    page.set_viewport_size(PHONE)
+    assert page.locator("header").bounding_box()["height"] < 64, "more than one row"
+    first = page.get_by_role("link", name="Simulations", exact=True)
+    expect(first).to_be_hidden()
+    page.get_by_role("button", name="Menu").press("Enter")
+    page.keyboard.press("Tab")
+    expect(first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(first).to_be_hidden()
+    expect(page.get_by_role("button", name="Menu")).to_be_focused()
