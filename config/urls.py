@@ -20,6 +20,7 @@ from simulations import views as simulations
 from simulations.admin import curation_health
 from simulations.health import readyz
 from simulations.metrics import metrics
+from simulations.usage.views import usage_file, usage_page
 from simulations.webhooks import openai_webhook
 
 api = [
@@ -106,6 +107,8 @@ urlpatterns = [
     path("simulations/", include((pages, "simulations"))),
     path("agents/", include((agent_pages, "agents"))),
     path("knowledge/", include((knowledge_pages, "knowledge"))),
+    path("usage/", usage_page, name="usage"),
+    path("usage/by-<str:by>.csv", usage_file, name="usage-file"),
     path("api/v1/", include((api, "api"))),
     path("webhooks/openai/", openai_webhook, name="openai-webhook"),
     path("admin/login/", accounts.admin_sign_in),

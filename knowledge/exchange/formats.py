@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from import_export.formats.base_formats import CSV, JSON
@@ -49,11 +50,7 @@ class CsvFormat(CSV):
         return to_dataset(read_csv(in_stream))
 
     def export_data(self, dataset: Dataset, **kwargs: Any) -> bytes:
-        out = io.StringIO(newline="")
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(dataset.headers)
-        writer.writerows([neutralise(to_cell(value)) for value in row] for row in dataset)
-        return out.getvalue().encode("utf-8-sig")  # without the mark, Excel takes it for Latin-1
+        return write_csv(dataset.headers, dataset)
 
 
 class JsonFormat(JSON):
@@ -70,6 +67,14 @@ class JsonFormat(JSON):
 
     def export_data(self, dataset: Dataset, **kwargs: Any) -> bytes:
         return write_json([dict(zip(dataset.headers, row, strict=True)) for row in dataset])
+
+
+def write_csv(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(headers)
+    writer.writerows([neutralise(to_cell(value)) for value in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")  # without the mark, Excel takes it for Latin-1
 
 
 def to_cell(value: Any) -> str:

@@ -255,6 +255,12 @@ class Simulation(models.Model):
             ),
             # It also counts them for the metrics.
             models.Index(fields=["status", "-created_at", "-id"], name="simulation_status"),
+            # Usage is counted in it alone: rows are long. It is written once, when one is over.
+            models.Index(
+                fields=["created_at", "owner", "assistant", "status", "finished_at", "tokens_used"],
+                name="simulation_usage",
+                condition=Q(finished_at__isnull=False),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

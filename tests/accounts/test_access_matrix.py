@@ -73,6 +73,8 @@ POST    in 302 302 302 302 simulations/new/
 POST    in 200 200 200 200 simulations/new/sources/
 POST   404 404 404 404 404 webhooks/openai/
 GET     in 403 403 403 200 agents/
+GET     in 403 403 403 200 usage/
+GET     in 403 403 403 200 usage/by-<by>.csv
 GET     in 403 403 403 200 agents/<pk>/
 POST    in 403 403 403 302 agents/<pk>/run/
 
@@ -294,6 +296,7 @@ def make_objects(analyst: User) -> dict[str, str]:
         "agent/<object_id>": f"agent/{agent.pk}",
         "articles/<slug>": f"articles/{article.slug}",
         "keywords/<pk>": f"keywords/{keyword.pk}",
+        "usage/by-<by>": "usage/by-user",
         # The admin site's
         **{
             f"{name}/<object_id>/history/<revision_id>": (
