@@ -18,6 +18,7 @@ from simulations import agents_views as agents
 from simulations import api as simulations_api
 from simulations import views as simulations
 from simulations.admin import curation_health
+from simulations.article_views import article_page
 from simulations.health import readyz
 from simulations.metrics import metrics
 from simulations.usage.views import usage_file, usage_page
@@ -85,7 +86,7 @@ knowledge_pages = [
     path("preview/", knowledge.preview_page, name="preview"),
     path("articles/<slug:slug>/reach/", knowledge.article_reach, name="article-reach"),
     path("", knowledge.knowledge_search, name="search"),
-    path("articles/<slug:slug>/", knowledge.article_detail, name="article"),
+    path("articles/<slug:slug>/", article_page, name="article"),
 ]
 
 urlpatterns = [

@@ -2,6 +2,7 @@ from typing import Any
 
 from django import forms
 
+from knowledge.browsing import LAST_PAGE
 from knowledge.models import Article
 from knowledge.search.query import MAX_LENGTH
 
@@ -65,3 +66,11 @@ class SearchForm(forms.Form):
             attrs={"type": "search", "maxlength": MAX_LENGTH, "enterkeyhint": "search"}
         ),
     )
+
+
+class BrowseForm(forms.Form):
+    """Which shelf of the knowledge base: read from the address, never shown."""
+
+    category = forms.CharField(required=False, strip=False)
+    tag = forms.CharField(required=False, strip=False)
+    page = forms.IntegerField(required=False, min_value=1, max_value=LAST_PAGE)

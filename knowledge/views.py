@@ -1,10 +1,13 @@
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import Module, Role
 from accounts.permissions import module_required, says_when_signed_out
-from knowledge.forms import PreviewForm, SearchForm
+from knowledge.browsing import browse
+from knowledge.forms import BrowseForm, PreviewForm, SearchForm
 from knowledge.models import Article
 from knowledge.preview import preview, ways_to
 from knowledge.search.articles import LAST_PAGE, Results, search_articles
@@ -16,8 +19,10 @@ from knowledge.search.query import InvalidQuery
 def knowledge_search(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET if "q" in request.GET else None)
     results = _search(form, request.GET.get("page", ""))
-    status = 400 if form.errors else 200
     context = {"form": form, "results": results}
+    if results is None and not form.errors:
+        context |= _shelf(request)
+    status = 400 if form.errors or "problem" in context else 200
     return render(request, "knowledge/search.html", context, status=status)
 
 
@@ -33,11 +38,16 @@ def _search(form: SearchForm, page: str) -> Results | None:
         return None
 
 
-@require_safe
-@module_required(Module.KNOWLEDGE_BASE)
-def article_detail(request: HttpRequest, slug: str) -> HttpResponse:
-    article = get_object_or_404(Article.objects.visible_to(request.user), slug=slug)
-    return render(request, "knowledge/article.html", {"article": article})
+def _shelf(request: HttpRequest) -> dict[str, Any]:
+    """What there is to browse, or the `problem` with an address that names no shelf."""
+    chosen = BrowseForm(request.GET)
+    if not chosen.is_valid():
+        field, problems = next(iter(chosen.errors.items()))
+        return {"problem": f"{field}: {problems[0]}"}
+    wanted = chosen.cleaned_data
+    category, tag = wanted["category"], wanted["tag"]
+    shelf = browse(category, tag, wanted["page"] or 1)
+    return {"shelf": shelf, "category": category, "tag": tag}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

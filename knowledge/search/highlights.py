@@ -19,6 +19,11 @@ class Fragment:
     is_hit: bool
 
 
+def flatten(text: str) -> str:
+    """On one line, without Markdown's marks."""
+    return " ".join(MARKUP.sub("", text).split())
+
+
 def _secret() -> str:
     return secrets.token_hex(8)
 
@@ -31,9 +36,7 @@ class Marks:
     stop: str = field(default_factory=_secret)
 
     def split(self, marked: str) -> tuple[Fragment, ...]:
-        """On one line, without Markdown's marks."""
-        flat = " ".join(MARKUP.sub("", marked).split())
-        return tuple(self._pieces(flat))
+        return tuple(self._pieces(flatten(marked)))
 
     def _pieces(self, text: str) -> Iterator[Fragment]:
         before, *parts = text.split(self.start)

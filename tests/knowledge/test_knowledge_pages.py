@@ -21,11 +21,12 @@ def read(client: Client, query: str, **parameters: object) -> str:
     return client.get("/knowledge/", {"q": query, **parameters}).content.decode()
 
 
-def test_an_empty_page_shows_the_form_alone(page: Client) -> None:
+def test_without_a_search_the_shelves_are_shown(page: Client) -> None:
     for parameters in ({}, {"q": ""}):
         body = page.get("/knowledge/", parameters)
         assert body.status_code == 200
-        assert "results" not in body.content.decode()
+        assert "results-heading" not in body.content.decode()
+        assert "Title of alpha-001" in body.content.decode()
 
 
 def test_hits_are_highlighted_and_lead_to_the_article(page: Client) -> None:

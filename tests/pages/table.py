@@ -48,6 +48,7 @@ PAGES = [
     PageCase("manifest", f"{SIMULATIONS}{ANSWERED}/manifest/"),
     PageCase("follow-up", f"{SIMULATIONS}{ANSWERED}/follow-up/"),
     PageCase("knowledge", KNOWLEDGE),
+    PageCase("knowledge-shelf", f"{KNOWLEDGE}?category=Movement&tag=convoy"),
     PageCase("knowledge-search", f"{KNOWLEDGE}?q=evacuation+routes"),
     PageCase("knowledge-nothing-found", f"{KNOWLEDGE}?q=xyzzyqwert"),
     PageCase("article", f"{KNOWLEDGE}articles/{ARTICLE}/"),
@@ -103,5 +104,6 @@ NOT_PAGES = {
     "usage-file",
     "openai-webhook",
     "healthz",
+    "readyz",
     "metrics",
 }
