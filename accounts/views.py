@@ -1,7 +1,7 @@
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.auth.views import LoginView, redirect_to_login
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,9 +10,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.forms import NewPasswordForm, TokenForm
+from accounts.forms import NewPasswordForm, SignInForm, TokenForm
 from accounts.models import ApiToken, Module, Role
 from accounts.permissions import check_role
+from accounts.throttles import spend_for_address
 from config.errors import AppError
 
 
@@ -23,6 +24,16 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
         check_role(request.user, Role.ADMIN)
         return redirect("admin:index")
     return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+
+class SignInView(LoginView):
+    template_name = "accounts/sign_in.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        spend_for_address(request)
+        return super().post(request, *args, **kwargs)
 
 
 @require_safe

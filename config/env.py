@@ -63,6 +63,7 @@ class Environment:
     database: dict[str, Any] = field(repr=False)
     django_secret_key: str = field(repr=False)
     celery_broker_url: str = field(repr=False)
+    cache_url: str = field(repr=False)
 
     port: int
     frontend_url: str
@@ -84,6 +85,11 @@ class Environment:
     max_runs_in_flight: int
     max_runs_per_user: int
     monthly_simulation_limit: int
+    throttle_user: int
+    throttle_token: int
+    throttle_address: int
+    throttle_submissions: int
+    throttle_replays: int
     sign_in_failures: int
     sign_in_lockout_minutes: int
 
@@ -128,6 +134,8 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
     frontend_url = read("FRONTEND_URL", to.origin, f"http://localhost:{port}")
     own_host = to.bracketed_host(urlsplit(frontend_url))
     own_hosts = own_host if production else f"{own_host},localhost,127.0.0.1,[::1]"
+    broker_url = read("CELERY_BROKER_URL", to.broker, "memory://")
+    has_redis = broker_url.startswith(("redis:", "rediss:"))
     other_server = "OPENAI_BASE_URL" in given  # whose keys and ids may have any shape
 
     environment = Environment(
@@ -136,7 +144,8 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         log_level=read("LOG_LEVEL", to.one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
         database=read("DATABASE_URL", to.database_in(base_dir), "sqlite:///var/sitrep.sqlite3"),
         django_secret_key=read("DJANGO_SECRET_KEY", to.secret_key),
-        celery_broker_url=read("CELERY_BROKER_URL", to.broker, "memory://"),
+        celery_broker_url=broker_url,
+        cache_url=read("CACHE_URL", to.cache, broker_url if has_redis else "memory://"),
         port=port,
         frontend_url=frontend_url,
         allowed_hosts=read("ALLOWED_HOSTS", to.hosts, own_hosts),
@@ -161,6 +170,11 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         max_runs_in_flight=read("MAX_RUNS_IN_FLIGHT", to.whole(1), "300"),
         max_runs_per_user=read("MAX_RUNS_PER_USER", to.whole(1), "10"),
         monthly_simulation_limit=read("MONTHLY_SIMULATION_LIMIT", to.whole(0), "50"),
+        throttle_user=read("THROTTLE_USER", to.whole(0), "1200"),
+        throttle_token=read("THROTTLE_TOKEN", to.whole(0), "600"),
+        throttle_address=read("THROTTLE_ADDRESS", to.whole(0), "60"),
+        throttle_submissions=read("THROTTLE_SUBMISSIONS", to.whole(0), "60"),
+        throttle_replays=read("THROTTLE_REPLAYS", to.whole(0), "120"),
         sign_in_failures=read("SIGN_IN_FAILURES", to.whole(1), "10"),
         sign_in_lockout_minutes=read("SIGN_IN_LOCKOUT_MINUTES", to.whole(1, 1440), "15"),
         ground_by_search=read("GROUND_BY_SEARCH", to.boolean, "false"),

@@ -28,6 +28,10 @@ BROKER_REMEDY = (
     "Write redis://host:6379/0 (special characters percent-encoded), or leave it empty to run the "
     "worker inside the site."
 )
+CACHE_REMEDY = (
+    "Write redis://host:6379/0 (special characters percent-encoded), or memory:// for a cache in "
+    "each process."
+)
 HOSTS_REMEDY = "Write host names with commas between: sitrep.example.com,.example.org."
 
 NO_WORDS = ("false", "off", "no", "n", "0")
@@ -156,6 +160,12 @@ def api_root(text: str) -> str | None:
 def broker(text: str) -> str:
     if not text.startswith("memory://"):
         split_url(text, ("redis", "rediss", "amqp"), BROKER_REMEDY)
+    return text
+
+
+def cache(text: str) -> str:
+    if not text.startswith("memory://"):
+        split_url(text, ("redis", "rediss"), CACHE_REMEDY)
     return text
 
 

@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
     "config.errors.ApiMiddleware",
     "config.request_log.RequestLogMiddleware",
+    "config.throttling.RateLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -181,6 +182,30 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
+# --- Cache and throttles ------------------------------------------------------------------------
+
+if ENV.cache_url.startswith("memory:"):
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+    }
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": ENV.cache_url,
+            "KEY_PREFIX": "sitrep",
+            "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+        }
+    }
+THROTTLE_USER = ENV.throttle_user
+THROTTLE_TOKEN = ENV.throttle_token
+THROTTLE_ADDRESS = ENV.throttle_address
+THROTTLE_SUBMISSIONS = ENV.throttle_submissions
+THROTTLE_REPLAYS = ENV.throttle_replays
+
 # --- API --------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
@@ -189,6 +214,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.IsSignedIn"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttles.RequestThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["config.parsers.Utf8JsonParser"],
     "EXCEPTION_HANDLER": "config.errors.api_exception_handler",

@@ -6,7 +6,6 @@ from django.views.generic import RedirectView
 from accounts import api as accounts_api
 from accounts import token_api
 from accounts import views as accounts
-from accounts.forms import SignInForm
 from config.contract_views import docs, schema
 from config.views import healthz
 from knowledge import api as knowledge_api
@@ -91,15 +90,7 @@ knowledge_pages = [
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="simulations:list"), name="home"),
-    path(
-        "sign-in/",
-        auth.LoginView.as_view(
-            template_name="accounts/sign_in.html",
-            authentication_form=SignInForm,
-            redirect_authenticated_user=True,
-        ),
-        name="login",
-    ),
+    path("sign-in/", accounts.SignInView.as_view(), name="login"),
     path("account/", accounts.account, name="account"),
     path("account/tokens/", accounts.token_new, name="token-new"),
     path("account/tokens/<slug:pk>/revoke/", accounts.token_revoke, name="token-revoke"),

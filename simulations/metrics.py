@@ -21,6 +21,7 @@ from rest_framework.decorators import (
     authentication_classes,
     content_negotiation_class,
     permission_classes,
+    throttle_classes,
 )
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -76,6 +77,7 @@ class AnyFormat(BaseContentNegotiation):
 @api_view(["GET"])
 @authentication_classes([])
 @permission_classes([])
+@throttle_classes([])
 @content_negotiation_class(AnyFormat)
 def metrics(request: Request) -> HttpResponse:
     if not settings.METRICS_TOKEN:

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from config.errors import AppError, Forbidden
 from config.request_id import current_request_id
+from config.throttling import REPLAYS, SUBMISSIONS, spend
 from simulations.models import (
     CONVERSATION_GONE,
     Agent,
@@ -217,7 +218,10 @@ def _accept(
         # SQLite has no row locks; there the transaction is IMMEDIATE.
         locked = User.objects.select_for_update(no_key=True).get(pk=owner.pk)
         if replayed := _find_replay(locked, idempotency_key, request_digest):
+            spend(REPLAYS, owner.pk)
             return replayed
+        if agent is None:  # else it is a schedule's, or an administrator's and not the owner's
+            spend(SUBMISSIONS, owner.pk)
         _check_followed(follows)
         _check_retried(retry_of)
         _check_agent(agent)

@@ -13,6 +13,7 @@ from rest_framework.decorators import (
     authentication_classes,
     metadata_class,
     permission_classes,
+    throttle_classes,
 )
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -38,6 +39,7 @@ class InvalidSignature(AppError):
 @api_view(["POST"])
 @authentication_classes([])
 @permission_classes([])
+@throttle_classes([])
 @metadata_class(None)
 def openai_webhook(request: Request) -> Response:
     if not settings.OPENAI_WEBHOOK_SECRET:

@@ -11,6 +11,11 @@ DATABASE_URL = os.environ.get("TEST_DATABASE_URL") or (
 )
 BROKER_URL = os.environ.get("TEST_BROKER_URL") or "redis://127.0.0.1:6379"
 
+# Each test makes its users anew, with the same keys: they would count together.
+NO_THROTTLES = dict.fromkeys(
+    [f"THROTTLE_{of}" for of in ("USER", "TOKEN", "ADDRESS", "SUBMISSIONS", "REPLAYS")], "0"
+)
+
 ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 IN_CI = os.environ.get("CI") == "true"
 
@@ -27,6 +32,7 @@ def environment() -> dict[str, str]:
         "DATABASE_URL": DATABASE_URL if ON_POSTGRESQL else "",
         "DJANGO_SECRET_KEY": "for-tests-only-and-long-enough-to-be-accepted",
         "OPENAI_API_KEY": "sk-tests",
+        **NO_THROTTLES,
     }
 
 

@@ -46,6 +46,7 @@ GET     in 403 200 200 200 knowledge/articles/<slug>/reach/
 GET     in 403 200 200 200 knowledge/preview/
 POST    in 403 200 200 200 knowledge/preview/
 GET    404 404 404 404 404 metrics
+GET    503 503 503 503 503 readyz
 GET     in 200 200 200 200 account/
 POST    in 400 400 400 400 account/password/
 POST    in 400 400 400 400 account/tokens/

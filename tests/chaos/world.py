@@ -23,7 +23,7 @@ from tests.chaos.plan import Plan
 from tests.chaos.services import HOST, OwnPostgresql, OwnRedis
 from tests.chaos.supervisor import Supervisor, Unit
 from tests.emulator.process import EmulatorProcess
-from tests.services import answers
+from tests.services import NO_THROTTLES, answers
 
 PASSWORD = "for-tests-only-123"
 START_SECONDS = 60.0
@@ -176,6 +176,7 @@ class World:
             "DATABASE_URL": self.postgresql.url,
             "CELERY_BROKER_URL": self.redis.url,
             "OPENAI_API_KEY": "sk-tests",
+            **NO_THROTTLES,
             "OPENAI_BASE_URL": self.emulator.base_url,
             "OPENAI_ASSISTANT_ID": "asst_tests",
             "OPENAI_PROTOCOL": PROTOCOLS[0],
