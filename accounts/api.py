@@ -44,6 +44,15 @@ class WholeNumberField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class FlagField(serializers.BooleanField):
+    """true or false only: the framework's own field would take "yes" and 1 too."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class LoginSerializer(StrictSerializer):
     username = TextField(max_length=150)
     password = TextField(max_length=4096, trim_whitespace=False)

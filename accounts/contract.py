@@ -68,7 +68,7 @@ def create_token(
         operation_id="create_token",
         summary="Make a token",
         request=request,
-        responses={201: NewTokenSerializer},
+        responses={201: NewTokenSerializer, 409: None},
     )
 
 

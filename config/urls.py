@@ -54,7 +54,7 @@ api = [
     path("knowledge/search", knowledge_api.search, name="knowledge-search"),
     path("knowledge/match", match, name="knowledge-match"),
     path("knowledge/articles", curation_api.ArticlesView.as_view(), name="articles"),
-    path("knowledge/articles/<str:slug>", curation_api.ArticleView.as_view(), name="article"),
+    path("knowledge/articles/<slug:slug>", curation_api.ArticleView.as_view(), name="article"),
     path("knowledge/keywords", curation_api.KeywordsView.as_view(), name="keywords"),
     path("knowledge/keywords/<int:pk>", curation_api.KeywordView.as_view(), name="keyword"),
 ]

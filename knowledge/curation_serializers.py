@@ -3,10 +3,12 @@
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as ModelError
+from django.db import models
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.serializers import ValidationError
 
-from accounts.api import StrictSerializer, TextField
+from accounts.api import FlagField, StrictSerializer, TextField, WholeNumberField
 from knowledge.models import (
     MAX_POSITION,
     Article,
@@ -29,8 +31,17 @@ class StatusField(serializers.ChoiceField):
         super().__init__(choices=Article.Status.choices, **kwargs)
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string", "maxLength": 50}})
+class TagsField(serializers.JSONField):
+    """A list of texts."""
+
+
 class WriteSerializer(StrictSerializer, serializers.ModelSerializer):
     """Refuses to be given what can't be set, which the framework would pass over."""
+
+    serializer_field_mapping: ClassVar = serializers.ModelSerializer.serializer_field_mapping | {
+        models.BooleanField: FlagField
+    }
 
     def to_internal_value(self, data: Any) -> Any:
         given = self.fields.keys() & data if isinstance(data, dict) else set()
@@ -49,7 +60,7 @@ class ArticleSerializer(WriteSerializer):
     slug = TextField(max_length=100, validators=[slug_validator])
     title = TextField(max_length=200)
     category = TextField(max_length=100)
-    tags = serializers.JSONField(validators=[validate_tags], default=list)
+    tags = TagsField(validators=[validate_tags], default=list)
     text = TextField(trim_whitespace=False)
     status = StatusField(default=Article.Status.DRAFT)
 
@@ -80,7 +91,7 @@ class ArticleSummarySerializer(serializers.ModelSerializer):
 
 class KeywordSerializer(WriteSerializer):
     phrase = TextField(max_length=200)
-    position = serializers.IntegerField(min_value=0, max_value=MAX_POSITION, required=False)
+    position = WholeNumberField(min_value=0, max_value=MAX_POSITION, required=False)
     articles = serializers.ListField(child=TextField(), source="article_slugs", default=list)
 
     class Meta:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from rest_framework import serializers
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import StrictSerializer, TextField
+from accounts.api import FlagField, StrictSerializer, TextField
 from accounts.models import Role
 from accounts.permissions import HasKnowledgeBase, check_role
 from knowledge import contract
@@ -17,7 +16,7 @@ from knowledge.preview import Preview, PreviewArticle, PreviewKeyword, preview
 class TextSerializer(StrictSerializer):
     # Positions count in the text as it was sent.
     text = TextField(allow_blank=True, trim_whitespace=False)
-    include_drafts = serializers.BooleanField(default=False)
+    include_drafts = FlagField(default=False)
 
 
 @contract.describe_match(TextSerializer)

@@ -12,7 +12,7 @@ from rest_framework.reverse import reverse
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from accounts.api import StrictSerializer, TextField
+from accounts.api import FlagField, StrictSerializer, TextField
 from accounts.permissions import HasSimulations
 from config.requests import check_empty, is_known, read_parameters
 from simulations import contract, services
@@ -52,7 +52,7 @@ class AssistantSerializer(serializers.ModelSerializer):
 
 
 class FeedbackSerializer(StrictSerializer):
-    is_useful = serializers.BooleanField()
+    is_useful = FlagField()
     reason = TextField(required=False, allow_blank=True, max_length=Feedback.REASON_LIMIT)
 
 
@@ -162,8 +162,10 @@ def read_body(kind: type[StrictSerializer], request: Request) -> dict[str, Any]:
 
 
 def read_idempotency_key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if key and not IDEMPOTENCY_KEY.fullmatch(key):
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return ""
+    if not IDEMPOTENCY_KEY.fullmatch(key):
         message = "Send 1 to 255 letters, digits or punctuation marks."
         raise serializers.ValidationError({"Idempotency-Key": [message]})
     return key

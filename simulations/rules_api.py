@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 
-from accounts.api import StrictSerializer, TextField
+from accounts.api import FlagField, StrictSerializer, TextField, WholeNumberField
 from accounts.permissions import IsAdmin
 from config.requests import read_parameters
 from knowledge.curation_api import CuratedView, KeywordPagination, created, page_of, save
@@ -67,7 +67,7 @@ class TrialRuleSerializer(StrictSerializer):
 
     phrase = PhraseField(max_length=LONGEST_PHRASE)
     kind = KindField(default=AnswerRule.Kind.HEADER)
-    inside_text = serializers.BooleanField(default=False)
+    inside_text = FlagField(default=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         with model_errors():
@@ -78,7 +78,7 @@ class TrialRuleSerializer(StrictSerializer):
 class AnswerRuleSerializer(WriteSerializer):
     phrase = PhraseField(max_length=LONGEST_PHRASE)
     kind = KindField(default=AnswerRule.Kind.HEADER)
-    position = serializers.IntegerField(min_value=0, max_value=MAX_POSITION, required=False)
+    position = WholeNumberField(min_value=0, max_value=MAX_POSITION, required=False)
 
     class Meta:
         model = AnswerRule

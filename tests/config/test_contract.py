@@ -25,7 +25,7 @@ def addresses(resolver: URLResolver, prefix: str = "/") -> Iterator[str]:
     for part in resolver.url_patterns:
         path = prefix + str(part.pattern)
         if isinstance(part, URLPattern):
-            yield re.sub(r"<\w+:pk>", "{id}", path).replace("<str:slug>", "{slug}")
+            yield re.sub(r"<\w+:pk>", "{id}", path).replace("<slug:slug>", "{slug}")
         else:
             yield from addresses(part, path)
 

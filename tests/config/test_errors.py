@@ -62,6 +62,64 @@ def test_a_wrong_method_answers_in_the_one_shape(analyst: User) -> None:
     assert "GET" in response.headers["Allow"]
 
 
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/api/v1/me", {"Host": "elsewhere.example"}, 400),
+        ("/api/v1/nothing", {}, 404),
+        ("/api", {}, 404),
+        ("/api/v1/me", {"Accept": "text/html"}, 406),
+        ("/api/v1/knowledge/articles/a%00b", {}, 404),
+        ("/api/v1/knowledge/articles/%ED%A0%80", {}, 404),
+        ("/api/v1/simulations?cursor=%00", {}, 400),
+        ("/api/v1/knowledge/search?q=%00", {}, 400),
+        ("/api/v1/agents/99999999999999999999", {}, 404),
+    ],
+)
+def test_no_failure_is_a_page(
+    admin: User, settings: Settings, debug: bool, path: str, headers: dict[str, str], status: int
+) -> None:
+    settings.DEBUG = debug
+    response = ApiClient(admin).get(path, headers=headers | {"X-Request-ID": "abcd-1234"})
+    assert (response.status_code, response.json()["statusCode"]) == (status, status)
+    assert response.json()["requestId"] == response.headers["X-Request-ID"] == "abcd-1234"
+
+
+@pytest.mark.parametrize("given", ["short", "x" * 129, "a b c d e f", "line\tbreak", "ünïcödé-id"])
+def test_an_odd_request_id_is_replaced(given: str) -> None:
+    response = ApiClient().get("/api/v1/me", headers={"X-Request-ID": given})
+    assert response.headers["X-Request-ID"] != given
+    assert response.json()["requestId"] == response.headers["X-Request-ID"]
+
+
+def test_whoever_signs_in_by_session_needs_the_csrf_token(analyst: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(analyst)
+    refused = client.post("/api/v1/simulations", {"query": "Why?"}, "application/json")
+    assert (refused.status_code, refused.json()["error"]) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("knowledge/match", {"text": "x", "include_drafts": 1}, "include_drafts"),
+        ("knowledge/match", {"text": "x", "include_drafts": "yes"}, "include_drafts"),
+        ("knowledge/keywords", {"phrase": "x", "whole_word": "no"}, "whole_word"),
+        ("knowledge/keywords", {"phrase": "x", "position": "7"}, "position"),
+        ("answer-rules", {"phrase": "Overview", "is_active": 0}, "is_active"),
+        ("auth/logout", {"all": True}, "all"),
+        ("auth/login", {"username": 5, "password": "x"}, "username"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_field(
+    admin: User, path: str, body: object, field: str
+) -> None:
+    response = ApiClient(admin).post_json(path, body)
+    assert response.status_code == 400
+    assert field in response.json()["details"]
+
+
 @pytest.fixture
 def database_away() -> Iterator[None]:
     def refuse(*args: object) -> None:

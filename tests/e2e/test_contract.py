@@ -1,0 +1,55 @@
+"""The running API against its own description and its documentation.
+
+schemathesis as an analyst and as an admin; the clients of docs/api.md as they are written there.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.service import ROOT
+from tests import services
+from tests.e2e.stack import Stack
+
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(not services.ON_POSTGRESQL, reason="Once, on the database of production"),
+    pytest.mark.parametrize("stack", ["responses"], indirect=True, scope="module"),
+]
+
+
+@pytest.mark.parametrize("username", ["analyst", "admin"])
+def test_the_api_is_what_it_says(stack: Stack, username: str) -> None:
+    """All checks, stateful ones too; among them that nothing is answered with a 5xx."""
+    stack.shell(
+        "from accounts.models import User; User.objects.update(monthly_simulation_limit=1_000_000)"
+    )
+    token = stack.client(username).headers["Authorization"]
+    command = [
+        *(str(Path(sys.executable).parent / "schemathesis"), "--config-file"),
+        *("tests/e2e/schemathesis.toml", "run", "docs/openapi.yaml", "--url", stack.url),
+        *("--header", f"Authorization: {token}", "--checks", "all", "--no-color"),
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
+
+
+CLIENTS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(("language", "code"), CLIENTS, ids=[language for language, _ in CLIENTS])
+def test_a_client_of_the_documentation_runs_as_written(
+    stack: Stack, language: str, code: str
+) -> None:
+    token = stack.client("trainee").headers["Authorization"].removeprefix("Bearer ")
+    environment = os.environ | {"SITREP_URL": stack.url, "SITREP_TOKEN": token}
+    command = ["bash", "-c", code] if language == "bash" else [sys.executable, "-c", code]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "COMPLETED" in result.stdout
+    assert "photo badge" in result.stdout  # words of the seed article that it cites
+    assert "field-security-handbook-001" in result.stdout
