@@ -221,9 +221,9 @@ class AssistantAdmin(RevisionAdmin):
     def get_fields(self, request: HttpRequest, obj: Assistant | None = None) -> list[str]:
         return [*(self.readonly_fields if obj else []), *AssistantForm.Meta.fields]
 
-    @admin.display(description="refused by the provider", empty_value="no")
-    def refusal(self, assistant: Assistant) -> str | None:
-        return assistant.refusal or None
+    @admin.display(description="refused by the provider")
+    def refusal(self, assistant: Assistant) -> str:
+        return assistant.refusal or "No"
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         Assistant.objects.current()

@@ -40,6 +40,6 @@ class AgentAdmin(admin.ModelAdmin):
     def view_on_site(self, agent: Agent) -> str:
         return reverse("agents:detail", args=[agent.pk])
 
-    @admin.display(description="schedule")
+    @admin.display(description="in words")
     def schedule_in_words(self, agent: Agent) -> str:
         return agent.schedule_in_words

@@ -109,7 +109,7 @@ def test_the_pages_show_schedule_history_and_reasons(admin: User, analyst: User)
     path = f"/agents/{agent.pk}/"
     ran = page.post(f"{path}run/", follow=True).content.decode()
     assert "It runs." in ran
-    assert "Started by admin" in ran
+    assert "started by admin" in ran
     refused = page.post(f"{path}run/", follow=True).content.decode()
     assert "It did not run: Its run before is still in flight." in refused
     agent.note_skip("Its owner is away.")
