@@ -6,12 +6,45 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Max, QuerySet, Sum, Window
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts.audit import AuditEntry
 from accounts.forms import NewUserForm, UserForm
 from accounts.models import ApiToken, FailedSignIn, User
 
 admin.site.unregister(Group)  # the role says what a user may do
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(admin.ModelAdmin):
+    list_display = ["at", "actor", "action", "noun", "object_name", "fields_changed"]
+    list_display_links = ["at", "object_name"]
+    list_filter = ["noun", "action"]
+    date_hierarchy = "at"
+    search_fields = ["actor", "object_name", "object_id", "request_id"]
+    search_help_text = "Who did it, or what was changed: a name or an id."
+    list_per_page = 50
+    fields = ["at", "actor", "action", "noun", "object_name", "object_id", "difference"]
+    fields += ["request_id"]
+    readonly_fields = ["difference"]
+
+    @admin.display(description="fields")
+    def fields_changed(self, entry: AuditEntry) -> str:
+        return ", ".join(entry.changes) if entry.action == AuditEntry.Action.CHANGED else ""
+
+    @admin.display(description="before and after")
+    def difference(self, entry: AuditEntry) -> str:
+        return render_to_string("admin/audit_changes.html", {"changes": entry.changes})
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
 
 
 @admin.register(User)

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import contract
+from accounts.audit import made_by
 from accounts.authentication import ApiTokenAuthentication
 from accounts.lockout import find_lockout
 from accounts.models import ApiToken
@@ -72,7 +73,8 @@ def login(request: Request) -> Response:
     if user is None:
         raise find_lockout(incoming) or Unauthorized("Wrong username or password")
     user_logged_in.send(sender=type(user), request=incoming, user=user)
-    token, secret = ApiToken.objects.sign_in(user)
+    with made_by(user):
+        token, secret = ApiToken.objects.sign_in(user)
     headers = {"Cache-Control": "no-store"}
     return Response({"token": secret, "expires_at": token.expiry}, headers=headers)
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from knox.models import AbstractAuthToken, AuthTokenManager
 
+from accounts.audit import Audited, AuditedQuerySet
 from config.errors import AppError
 
 
@@ -33,7 +34,7 @@ def default_monthly_limit() -> int:
     return settings.MONTHLY_SIMULATION_LIMIT
 
 
-class UserManager(DjangoUserManager):
+class UserManager(DjangoUserManager.from_queryset(AuditedQuerySet)):
     def _create_user_object(
         self, username: str, email: str | None, password: str | None, **fields: Any
     ) -> "User":
@@ -52,7 +53,7 @@ class UserManager(DjangoUserManager):
         return super().create_superuser(username, email, password, **extra_fields)
 
 
-class User(AbstractUser):
+class User(Audited, AbstractUser):
     """Who signs in. The role decides about the admin site, the modules about features.
 
     ADMIN is not exempt from modules: an admin without `simulations` can't submit.
@@ -66,6 +67,8 @@ class User(AbstractUser):
     )
 
     objects = UserManager()
+    not_audited = frozenset({"last_login"})
+    secrets = frozenset({"password"})
 
     class Meta(AbstractUser.Meta):
         constraints = [
@@ -95,7 +98,7 @@ class TokenNameTaken(AppError):
     status_code = 409
 
 
-class ApiTokenManager(AuthTokenManager):
+class ApiTokenManager(AuthTokenManager.from_queryset(AuditedQuerySet)):
     """Makes tokens; each method answers the row and the token itself, which is stored nowhere."""
 
     # Of named tokens, and of sign-ins, for each user.
@@ -145,7 +148,7 @@ class ApiTokenManager(AuthTokenManager):
         return usable
 
 
-class ApiToken(AbstractAuthToken):
+class ApiToken(Audited, AbstractAuthToken):
     """A bearer token: only its hash is stored, the token itself is shown once.
 
     One that was traded for a password stands for a session, and ends with that password, however
@@ -163,6 +166,8 @@ class ApiToken(AbstractAuthToken):
     )
 
     objects = ApiTokenManager()
+    not_audited = frozenset({"last_used_at"})
+    secrets = frozenset({"digest", "session_hash"})
 
     class Meta:
         ordering = ["-created"]
@@ -170,6 +175,11 @@ class ApiToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return f"{self.name or 'token'} of {self.user}"
+
+    @property
+    def audit_id(self) -> str:
+        """The key is a hash of the token."""
+        return self.token_key
 
     @property
     def is_sign_in(self) -> bool:

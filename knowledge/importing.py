@@ -8,10 +8,10 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from import_export.results import Result, RowResult
 
+from accounts.audit import made_by
 from accounts.models import User
 from knowledge.exchange.files import Collection, Row, to_dataset
 from knowledge.resources import ArticleResource, CuratedResource, CuratedRowResult, KeywordResource
-from knowledge.revisions import made_by
 
 
 @dataclass(frozen=True)

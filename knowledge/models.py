@@ -84,6 +84,7 @@ class Article(Revised):
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = ArticleQuerySet.as_manager()
+    not_audited = frozenset({"created_at", "updated_at"})
     revisions = ContentHistory(
         excluded_fields=["created_at", "updated_at"], no_db_index=["slug", "category"]
     )

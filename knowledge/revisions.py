@@ -1,13 +1,12 @@
 """Revisions of curated content: each change of it is kept, with who made it and when."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from types import SimpleNamespace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import NotSupportedError, models, transaction
 from simple_history.models import HistoricalChanges, HistoricalRecords
 
+from accounts.audit import Audited, AuditedQuerySet
 from accounts.models import User
 
 
@@ -46,7 +45,7 @@ class ContentHistory(HistoricalRecords):
         )
 
 
-class Revised(models.Model):
+class Revised(Audited):
     """Saved together with its revision, or not at all."""
 
     class Meta:
@@ -57,7 +56,7 @@ class Revised(models.Model):
             super().save(*args, **kwargs)
 
 
-class RevisedQuerySet(models.QuerySet):
+class RevisedQuerySet(AuditedQuerySet):
     """Bulk changes, which pass by `save`, leave revisions too."""
 
     def update(self, **changes: Any) -> int:
@@ -83,18 +82,6 @@ class RevisedQuerySet(models.QuerySet):
             created = super().bulk_create(objs, batch_size, **options)
             record_changes(self.model, [row.pk for row in created])
         return created
-
-
-@contextmanager
-def made_by(user: User | None) -> Iterator[None]:
-    """What changes meanwhile is `user`'s, as if it was a request of theirs; None: nobody's."""
-    context = HistoricalRecords.context
-    before = getattr(context, "request", None)
-    context.request = SimpleNamespace(user=user) if user else None
-    try:
-        yield
-    finally:
-        context.request = before
 
 
 def record_changes(

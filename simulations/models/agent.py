@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.audit import Audited, AuditedQuerySet
 from accounts.models import Module, User
 from simulations.cron import in_words, times_after, validate_schedule, validate_time_zone
 from simulations.models.assistant import Assistant
@@ -18,7 +19,7 @@ from simulations.models.simulation import ACTIVE, Simulation
 SHOWN_TIMES = 3
 
 
-class AgentQuerySet(models.QuerySet["Agent"]):
+class AgentQuerySet(AuditedQuerySet["Agent"]):
     def due(self) -> "AgentQuerySet":
         return self.filter(next_run_at__lte=Now())
 
@@ -30,7 +31,7 @@ class AgentQuerySet(models.QuerySet["Agent"]):
         return self.due().filter(pk=agent.pk).update(next_run_at=agent.time_after(now)) == 1
 
 
-class Agent(models.Model):
+class Agent(Audited):
     """A saved question that is asked on its owner's behalf: on request or by a schedule."""
 
     name = models.CharField(
@@ -71,6 +72,8 @@ class Agent(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = AgentQuerySet.as_manager()
+    # The engine's.
+    not_audited = frozenset({"next_run_at"})
 
     class Meta:
         ordering = ["name"]

@@ -24,6 +24,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
+from accounts.audit import AuditEntry
 from accounts.models import ApiToken, FailedSignIn, User
 from knowledge.models import Article, Keyword
 from simulations import services
@@ -133,6 +134,13 @@ ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/change/
 ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/delete/
 ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/history/
 ANY     in  in  in  in 403 admin/accounts/apitoken/add/
+ANY     in  in  in  in 200 admin/accounts/auditentry/
+ANY     in  in  in  in 302 admin/accounts/auditentry/<object_id>/
+POST    in  in  in  in 403 admin/accounts/auditentry/<object_id>/change/
+ANY     in  in  in  in 200 admin/accounts/auditentry/<object_id>/change/
+ANY     in  in  in  in 403 admin/accounts/auditentry/<object_id>/delete/
+ANY     in  in  in  in 200 admin/accounts/auditentry/<object_id>/history/
+ANY     in  in  in  in 403 admin/accounts/auditentry/add/
 ANY     in  in  in  in 200 admin/accounts/failedsignin/
 ANY     in  in  in  in 302 admin/accounts/failedsignin/<object_id>/
 POST    in  in  in  in 403 admin/accounts/failedsignin/<object_id>/change/
@@ -314,6 +322,7 @@ def make_objects(analyst: User) -> dict[str, str]:
         "failedsignin/<object_id>": f"failedsignin/{failed.pk}",
         "user/<id>": f"user/{analyst.pk}",
         "user/<object_id>": f"user/{analyst.pk}",
+        "auditentry/<object_id>": f"auditentry/{AuditEntry.objects.latest('pk').pk}",
         "apitoken/<object_id>": f"apitoken/{token.pk}",
         "article/<object_id>": f"article/{article.pk}",
         "keyword/<object_id>": f"keyword/{keyword.pk}",

@@ -12,6 +12,7 @@ ADMIN = "/admin/"
 ARTICLE = "field-security-handbook-001"
 DRAFT = 9001  # the key of an article, as the admin names it
 AGENT = 9002
+AUDITED = 9003
 
 ANSWERED, FOLLOWED_UP, RUNNING, QUEUED, FAILED, CANCELLED = (UUID(int=n) for n in range(1, 7))
 
@@ -80,6 +81,8 @@ PAGES = [
     PageCase("admin-simulations", f"{ADMIN}simulations/simulation/", user="admin"),
     PageCase("admin-simulation", f"{ADMIN}simulations/simulation/{ANSWERED}/change/", user="admin"),
     PageCase("admin-runs", f"{ADMIN}simulations/run/", user="admin"),
+    PageCase("admin-audit", f"{ADMIN}accounts/auditentry/", user="admin"),
+    PageCase("admin-audit-entry", f"{ADMIN}accounts/auditentry/{AUDITED}/change/", user="admin"),
     PageCase("admin-users", f"{ADMIN}accounts/user/", user="admin"),
     PageCase("admin-user-new", f"{ADMIN}accounts/user/add/", user="admin"),
     PageCase("admin-tokens", f"{ADMIN}accounts/apitoken/", user="admin"),

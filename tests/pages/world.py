@@ -11,6 +11,7 @@ from uuid import UUID
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts.audit import AuditEntry
 from accounts.models import ApiToken, Module, Role, User
 from knowledge.models import Article, Keyword
 from simulations.cleaning import current_rules
@@ -19,6 +20,7 @@ from simulations.turns import ground
 from tests.pages.table import (
     AGENT,
     ANSWERED,
+    AUDITED,
     CANCELLED,
     DRAFT,
     FAILED,
@@ -79,7 +81,22 @@ def build_world() -> None:
     make_present(cast["analyst"], assistants[0])
     ApiToken.objects.create(user=cast["analyst"], name="Weekly report")
     make_draft(cast["admin"])
+    make_audit_entry()
     make_agents(cast["analyst"], cast["admin"])
+
+
+def make_audit_entry() -> None:
+    changes = {"role": ["ANALYST", "ADMIN"], "monthly_simulation_limit": [50, 200]}
+    changes |= {"modules": [[], ["simulations"]], "email": [None, "jonas@example.org"]}
+    AuditEntry.objects.create(
+        pk=AUDITED,
+        actor="admin",
+        action="changed",
+        noun="user",
+        object_id="5",
+        object_name="jonas",
+        changes=changes,
+    )
 
 
 def make_agents(owner: User, admin: User) -> None:
