@@ -57,19 +57,19 @@ def visit(
     stack: Stack,
     username: str,
     path: str,
-    tolerated: str = "nothing",
+    tolerated: tuple[str, ...] = (),
     **options: object,
 ) -> Iterator[Page]:
     """A user's page, or nobody's; nothing may go wrong on it, or leave the site.
 
-    `tolerated`: words of a console message that the test provokes.
+    `tolerated`: words of console messages that the test provokes.
     """
     context = browser.new_context(base_url=stack.url, **options)
     page = context.new_page()
     complaints: list[str] = []
 
     def watch_console(message: ConsoleMessage) -> None:
-        expected = (tolerated, *LEFT_BEHIND)
+        expected = (*tolerated, *LEFT_BEHIND)
         if message.type in {"error", "warning"} and not any(t in message.text for t in expected):
             complaints.append(message.text)
 
@@ -206,7 +206,7 @@ def test_a_refused_question_stays_in_the_form(browser: Browser, stack: Stack) ->
         "from accounts.models import User; User.objects.filter(username='trainee')"
         ".update(monthly_simulation_limit=0)"
     )
-    with visit(browser, stack, "trainee", "/", tolerated="status of 429") as page:
+    with visit(browser, stack, "trainee", "/", tolerated=("status of 429",)) as page:
         ask(page, "Keep my words")
         expect(page.get_by_text("Monthly simulation limit reached").first).to_be_visible()
         expect(page.get_by_label("Your question")).to_have_value("Keep my words")

@@ -40,7 +40,7 @@ def test_a_question_shows_its_sources_while_it_is_written(
 
 
 def test_sources_that_do_not_come_stand_in_nobody_s_way(browser: Browser, stack: Stack) -> None:
-    with visit(browser, stack, "analyst", "/simulations/new/", tolerated="") as page:
+    with visit(browser, stack, "analyst", "/simulations/new/", tolerated=("",)) as page:
         sources = page.locator("#preview")
         expect(sources).not_to_be_empty()
         page.route("**/new/sources/", lambda route: route.abort())
