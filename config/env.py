@@ -37,6 +37,8 @@ METRICS_REMEDY = (
     "metrics: python -c 'import secrets; print(secrets.token_urlsafe(24))'."
 )
 
+TEN_YEARS = 3653
+
 # What has a default elsewhere, but none that is right in production.
 PRODUCTION_NEEDS = {
     "DATABASE_URL": to.DATABASE_REMEDY,
@@ -94,6 +96,11 @@ class Environment:
     sign_in_lockout_minutes: int
 
     ground_by_search: bool
+
+    retain_raw_answers_days: int
+    retain_prompts_days: int
+    retain_simulations_days: int
+    retain_audit_days: int
 
     @property
     def openai_configured(self) -> bool:
@@ -178,6 +185,10 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         sign_in_failures=read("SIGN_IN_FAILURES", to.whole(1), "10"),
         sign_in_lockout_minutes=read("SIGN_IN_LOCKOUT_MINUTES", to.whole(1, 1440), "15"),
         ground_by_search=read("GROUND_BY_SEARCH", to.boolean, "false"),
+        retain_raw_answers_days=read("RETAIN_RAW_ANSWERS_DAYS", to.whole(0, TEN_YEARS), "0"),
+        retain_prompts_days=read("RETAIN_PROMPTS_DAYS", to.whole(0, TEN_YEARS), "0"),
+        retain_simulations_days=read("RETAIN_SIMULATIONS_DAYS", to.whole(0, TEN_YEARS), "0"),
+        retain_audit_days=read("RETAIN_AUDIT_DAYS", to.whole(0, TEN_YEARS), "0"),
     )
     if production:
         problems += production_problems(environment, given)

@@ -162,6 +162,12 @@ LOOK_DELAY = timedelta(seconds=2)
 # How long a worker goes on with the keywords and articles it has read, before it asks for news.
 CURATION_MAX_AGE = timedelta(seconds=1)
 
+# In days; 0: for ever.
+RETAIN_RAW_ANSWERS_DAYS = ENV.retain_raw_answers_days
+RETAIN_PROMPTS_DAYS = ENV.retain_prompts_days
+RETAIN_SIMULATIONS_DAYS = ENV.retain_simulations_days
+RETAIN_AUDIT_DAYS = ENV.retain_audit_days
+
 # --- Celery -----------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = ENV.celery_broker_url
@@ -179,6 +185,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "simulations.tasks.advance_due",
         "schedule": timedelta(seconds=0.5),
         "options": {"expires": 5},
+    },
+    "tend-data": {
+        "task": "simulations.tasks.tend_data",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 30},
     },
 }
 

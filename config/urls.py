@@ -18,6 +18,7 @@ from simulations import api as simulations_api
 from simulations import views as simulations
 from simulations.admin import curation_health
 from simulations.article_views import article_page
+from simulations.erasure_admin import erase_user
 from simulations.health import readyz
 from simulations.metrics import metrics
 from simulations.usage.views import usage_file, usage_page
@@ -105,6 +106,7 @@ urlpatterns = [
     path("webhooks/openai/", openai_webhook, name="openai-webhook"),
     path("admin/login/", accounts.admin_sign_in),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
+    path("admin/accounts/user/<int:pk>/erase/", erase_user, name="erase-user"),
     path("admin/curation/", curation_health, name="curation-health"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),

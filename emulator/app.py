@@ -37,6 +37,12 @@ API = [
     ("GET", "/conversations/{conversation}", "other", responses_api.fetch_conversation),
     ("DELETE", "/conversations/{conversation}", "other", responses_api.delete_conversation),
     ("GET", "/conversations/{conversation}/items", "list", responses_api.list_items),
+    (
+        "DELETE",
+        "/conversations/{conversation}/items/{item}",
+        "other",
+        responses_api.delete_item,
+    ),
     ("POST", "/conversations/{conversation}/items", "add_message", responses_api.add_items),
     ("GET", "/responses/{response}", "fetch_run", responses_api.fetch_response),
     ("POST", "/responses", "start_run", responses_api.create_response),

@@ -51,6 +51,15 @@ def delete_conversation(call: Call) -> dict[str, Any]:
     return {"id": conversation.id, "object": "conversation.deleted", "deleted": True}
 
 
+def delete_item(call: Call) -> dict[str, Any]:
+    conversation = _conversation(call, call.path["conversation"])
+    kept = [item for item in conversation.items if item.id != call.path["item"]]
+    if len(kept) == len(conversation.items):
+        raise not_found(f"No item found with id '{call.path['item']}'.")
+    conversation.items = kept
+    return conversation_json(conversation, call.state.profile)
+
+
 def list_items(call: Call) -> dict[str, Any]:
     conversation = _conversation(call, call.path["conversation"])
     return _page(call, conversation.items, call.query)

@@ -27,11 +27,13 @@ from knowledge.revision_admin import RevisionAdmin
 from simulations import curation, services
 from simulations.agent_admin import AgentAdmin
 from simulations.assistant_forms import AssistantForm
+from simulations.erasure_admin import ErasureAdmin
 from simulations.models import (
     ASSISTANT_REFUSED,
     Agent,
     Assistant,
     Citation,
+    Erasure,
     Run,
     Simulation,
     Status,
@@ -257,6 +259,7 @@ class AssistantAdmin(RevisionAdmin):
 
 
 admin.site.register(Agent, AgentAdmin)
+admin.site.register(Erasure, ErasureAdmin)
 
 
 @admin.site.admin_view

@@ -21,6 +21,7 @@ from simulations.pacing import Pacing
 from simulations.providers import ProviderError, get_provider
 from simulations.pulse import pulse
 from simulations.steps import DiscardRun, Step, next_step
+from simulations.steps.deleting import claim_deletions
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Engine:
         self.calling: dict[UUID, Step] = {}
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self.unsaved: deque[Outcome] = deque()
+        self.has_deletions = False
         self.turnstile = threading.Lock()
 
     def run_slice(self, seconds: float = SLICE_SECONDS) -> bool:
@@ -79,6 +81,15 @@ class Engine:
                 self._apply_outcomes()
                 self._give_back_waiting()
 
+    def delete_remote(self) -> None:
+        """Starts what is to be deleted at the provider, in slots that would be idle."""
+        free = self.slots // 2 - len(self.calling)
+        if free > 0:
+            steps = claim_deletions(free, self.pacing)
+            self.has_deletions = bool(steps)
+            for step in steps:
+                self.start(step)
+
     def under_way(self) -> list[UUID]:
         return [*self.calling, *(step.key for step in self.waiting)]
 
@@ -87,7 +98,7 @@ class Engine:
         if self._guarded(step, step.prepare):
             pulse.count_step(type(step).__name__)
             self.calling[step.key] = step
-            self.pool.submit(self._call, step, step.simulation.conversation.protocol)
+            self.pool.submit(self._call, step, step.protocol)
 
     def _work_until(self, end: float) -> bool:
         """A slice that found work goes on to its end: more will be due by then."""
@@ -180,7 +191,7 @@ class Engine:
             except DATABASE_AWAY:
                 raise  # nothing is wrong with the row
             except Exception:
-                logger.exception("Simulation %s can't be worked on", step.simulation.pk)
+                logger.exception("%s of %s can't be worked on", type(step).__name__, step.key)
                 step.fail_internally()
                 return None
 

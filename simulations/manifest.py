@@ -177,19 +177,20 @@ def describe_assistants(simulation: Simulation, runs: Iterable[Run]) -> list[Par
 
 
 def describe_answer(simulation: Simulation) -> Part | None:
-    """`rules_version` is None for what was cleaned before there were any, `removed` where it can't
-    be told: then the rules' version is unknown, or they are applied differently now."""
-    if not simulation.raw_answer:
+    """`raw` is None where it is not kept any more, `rules_version` for what was cleaned before
+    there were any. `removed` is None where it can't be told: without either of them, or where the
+    rules are applied differently now."""
+    if not simulation.answer:
         return None
     version = simulation.rules_version
     answer: Part = {
-        "raw": simulation.raw_answer,
+        "raw": simulation.raw_answer or None,
         "clean": simulation.answer,
         "rules_version": describe_rules_version(version),
         "removed": None,
         "earlier": describe_earlier_answers(simulation),
     }
-    if version is None:
+    if version is None or not simulation.raw_answer:
         return answer
     cleaning = AnswerCleaner(version.phrases).explain(simulation.raw_answer)
     is_told = presentable(cleaning.answer) == simulation.answer

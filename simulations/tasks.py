@@ -11,7 +11,9 @@ from kombu.exceptions import OperationalError
 
 from config.logs import DATABASE_AWAY, first_line
 from simulations.engine import Engine
+from simulations.erasing import carry_on
 from simulations.pulse import pulse
+from simulations.retention import RULES, forget_batch, forget_expired_sessions
 from simulations.schedules import run_due_agents
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,10 @@ def get_engine() -> Engine:
 def advance_due(self: Task) -> None:
     """One slice of work; beat sends it twice a second, a slice with work left sends the next."""
     try:
-        is_more = get_engine().run_slice()
+        engine = get_engine()
+        is_more = engine.run_slice()
+        if engine.has_deletions:
+            engine.delete_remote()
         if getattr(self.request, "celery_beat_task", False):
             pulse.note_tick()
         pulse.write_if_due()
@@ -42,6 +47,19 @@ def advance_due(self: Task) -> None:
         advance_due.apply_async(expires=5)
     except OperationalError as error:
         logger.warning("The broker is away; beat sends the next slice: %s", error)
+
+
+@shared_task(ignore_result=True)
+def tend_data() -> None:
+    """Every minute: a batch of each kind that is too old, erasures, deletions at the provider."""
+    try:
+        for kind in RULES:
+            forget_batch(kind)
+        forget_expired_sessions()
+        carry_on()
+        get_engine().delete_remote()
+    except DATABASE_AWAY as error:
+        logger.error("The database is away: %s", first_line(error))
 
 
 @worker_shutdown.connect

@@ -3,6 +3,7 @@
 from simulations.models.agent import Agent, AgentRun
 from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
+from simulations.models.erasure import Erasure, RemoteDeletion
 from simulations.models.feedback import Feedback
 from simulations.models.pulse import EnginePulse, Tally
 from simulations.models.rules import AnswerRule, AnswerRuleQuerySet, EarlierAnswer, RulesVersion
@@ -38,7 +39,9 @@ __all__ = [
     "EarlierAnswer",
     "Effort",
     "EnginePulse",
+    "Erasure",
     "Feedback",
+    "RemoteDeletion",
     "RulesVersion",
     "Run",
     "Simulation",

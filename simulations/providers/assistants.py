@@ -118,6 +118,13 @@ class AssistantsProvider:
         # Whatever the answer to the cancel was, the run itself says how it stands.
         return self.fetch_run(run)
 
+    def delete_run(self, run_id: str) -> None:
+        """It goes with its thread."""
+
+    def delete_conversation(self, conversation_id: str) -> bool:
+        call_json(self.threads.delete, conversation_id)
+        return True
+
     def _post_message(self, thread_id: str, turn: Turn) -> str:
         body, _ = call_json(
             self.messages.create,

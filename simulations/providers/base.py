@@ -175,6 +175,12 @@ class Provider(Protocol):
     def cancel_run(self, run: RunReference) -> RunSnapshot:
         """Asks for the end of a run and says how it then stands; it may have completed."""
 
+    def delete_run(self, run_id: str) -> None:
+        """Where the provider keeps a run by itself: it and its answer."""
+
+    def delete_conversation(self, conversation_id: str) -> bool:
+        """With all that is in it. False: that is more than one call takes; call again."""
+
 
 class ContinuingProvider(Provider, Protocol):
     """One whose tool outputs go into the run that asked for them: `continues_runs`."""

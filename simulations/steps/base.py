@@ -45,6 +45,10 @@ class Step(ABC):
         """Of the row that was claimed: two steps of one row are not under way at a time."""
         return self.simulation.pk
 
+    @property
+    def protocol(self) -> str:
+        return self.simulation.conversation.protocol
+
     @contextmanager
     def named(self) -> Iterator[None]:
         """Log lines and calls within name the simulation, and the request that asked for it."""

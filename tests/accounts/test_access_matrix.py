@@ -28,7 +28,7 @@ from accounts.audit import AuditEntry
 from accounts.models import ApiToken, FailedSignIn, User
 from knowledge.models import Article, Keyword
 from simulations import services
-from simulations.models import Agent, AnswerRule, Assistant, RulesVersion, Run
+from simulations.models import Agent, AnswerRule, Assistant, Erasure, RulesVersion, Run
 from tests.conftest import ApiClient
 
 # The trainee has the module `simulations` alone. Analyst (whose objects are asked for), outsider
@@ -41,6 +41,7 @@ TABLE = """
 # method, then: anonymous, trainee, analyst, outsider, admin
 ANY    302 302 302 302 302 /
 GET    200 200 200 200 200 healthz
+GET    503 503 503 503 503 readyz
 GET     in 403 200 200 200 knowledge/
 GET     in 403 200 200 200 knowledge/articles/<slug>/
 GET     in 403 200 200 200 knowledge/articles/<slug>/reach/
@@ -155,6 +156,8 @@ ANY     in  in  in  in 200 admin/accounts/user/<object_id>/change/
 ANY     in  in  in  in 200 admin/accounts/user/<object_id>/delete/
 ANY     in  in  in  in 200 admin/accounts/user/<object_id>/history/
 ANY     in  in  in  in 200 admin/accounts/user/add/
+POST    in  in  in  in 400 admin/accounts/user/<pk>/erase/
+ANY     in  in  in  in 200 admin/accounts/user/<pk>/erase/
 ANY     in  in  in  in 403 admin/autocomplete/
 GET     in  in  in  in 200 admin/curation/
 GET     in  in  in  in 200 admin/jsi18n/
@@ -222,6 +225,13 @@ ANY     in  in  in  in 200 admin/simulations/rulesversion/<object_id>/change/
 ANY     in  in  in  in 403 admin/simulations/rulesversion/<object_id>/delete/
 ANY     in  in  in  in 200 admin/simulations/rulesversion/<object_id>/history/
 ANY     in  in  in  in 403 admin/simulations/rulesversion/add/
+ANY     in  in  in  in 200 admin/simulations/erasure/
+ANY     in  in  in  in 302 admin/simulations/erasure/<object_id>/
+POST    in  in  in  in 403 admin/simulations/erasure/<object_id>/change/
+ANY     in  in  in  in 200 admin/simulations/erasure/<object_id>/change/
+ANY     in  in  in  in 403 admin/simulations/erasure/<object_id>/delete/
+ANY     in  in  in  in 200 admin/simulations/erasure/<object_id>/history/
+ANY     in  in  in  in 403 admin/simulations/erasure/add/
 ANY     in  in  in  in 200 admin/simulations/run/
 ANY     in  in  in  in 302 admin/simulations/run/<object_id>/
 POST    in  in  in  in 403 admin/simulations/run/<object_id>/change/
@@ -320,6 +330,8 @@ def make_objects(analyst: User) -> dict[str, str]:
         },
         "r/<content_type_id>/<object_id>": f"r/{users.pk}/{analyst.pk}",
         "failedsignin/<object_id>": f"failedsignin/{failed.pk}",
+        "erasure/<object_id>": f"erasure/{Erasure.objects.create().pk}",
+        "user/<pk>": f"user/{analyst.pk}",
         "user/<id>": f"user/{analyst.pk}",
         "user/<object_id>": f"user/{analyst.pk}",
         "auditentry/<object_id>": f"auditentry/{AuditEntry.objects.latest('pk').pk}",

@@ -77,6 +77,10 @@ def test_defaults(base):
         "call_slots": 16,
         "max_runs_in_flight": 300,
         "max_runs_per_user": 10,
+        "retain_raw_answers_days": 0,
+        "retain_prompts_days": 0,
+        "retain_simulations_days": 0,
+        "retain_audit_days": 0,
         "monthly_simulation_limit": 50,
         "ground_by_search": False,
     }

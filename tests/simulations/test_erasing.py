@@ -1,0 +1,182 @@
+"""Erasing a person, here and at the provider, and what a receipt says."""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models.functions import Now
+from django.test import Client
+
+from accounts.models import ApiToken, User
+from simulations import services
+from simulations.engine import Engine
+from simulations.erasing import carry_on, request_erasure
+from simulations.models import Agent, Conversation, Erasure, RemoteDeletion, Simulation
+from simulations.steps.deleting import MAX_ATTEMPTS
+from tests.conftest import Drive
+from tests.emulator.process import EmulatorProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def settle(engine: Engine) -> Callable[[], None]:
+    """Minutes of a worker, without the waiting."""
+
+    def until_done(minutes: int = 60) -> None:
+        for _ in range(minutes):
+            carry_on()
+            engine.delete_remote()
+            engine.run_slice(0.1)
+            if not Erasure.objects.open().exists():
+                return
+            Simulation.objects.in_flight().update(due_at=Now())
+            RemoteDeletion.objects.waiting().exclude(pk__in=engine.under_way()).update(due_at=Now())
+            time.sleep(0.02)
+        pytest.fail("It is not complete")
+
+    return until_done
+
+
+def statuses(emulator: EmulatorProcess, paths: list[str]) -> set[int]:
+    found = set()
+    for path in paths:
+        headers = {"Authorization": "Bearer sk-x", "OpenAI-Beta": "assistants=v2"}
+        request = urllib.request.Request(f"{emulator.base_url}/{path}", headers=headers)
+        try:
+            found.add(urllib.request.urlopen(request, timeout=10).status)
+        except urllib.error.HTTPError as error:
+            found.add(error.code)
+    return found
+
+
+def places(emulator: EmulatorProcess) -> list[str]:
+    ledger = emulator.ledger()
+    paths = []
+    for conversation in ledger["conversations"]:
+        kind = "conversations" if conversation["protocol"] == "responses" else "threads"
+        paths.append(f"{kind}/{conversation['id']}")
+    paths += [f"responses/{run['id']}" for run in ledger["runs"] if run["protocol"] == "responses"]
+    return paths
+
+
+def test_nothing_is_left_here_or_at_the_provider(
+    emulator: EmulatorProcess,
+    analyst: User,
+    outsider: User,
+    drive: Drive,
+    protocol: str,
+    settle: Callable[[], None],
+) -> None:
+    first = drive(services.submit(analyst, "A first question"))
+    drive(services.follow_up(analyst, first, "And then?"))
+    ApiToken.objects.create(user=analyst, name="laptop")
+    Agent.objects.create(name="Watch", query="What is new?", owner=analyst)
+    others = drive(services.submit(outsider, "Another's"))
+    theirs = [path for path in places(emulator) if others.conversation.provider_id not in path]
+    theirs = [path for path in theirs if others.run.provider_id not in path]
+    assert statuses(emulator, theirs) == {200}
+
+    erasure = request_erasure(analyst)
+    settle()
+
+    erasure.refresh_from_db()
+    assert not User.objects.filter(username="analyst").exists()
+    assert list(Simulation.objects.all()) == [others]
+    assert list(Conversation.objects.all()) == [others.conversation]
+    assert (ApiToken.objects.count(), Agent.objects.count()) == (0, 0)
+    assert statuses(emulator, theirs) == {404}
+    assert (erasure.simulations, erasure.remote_failed) == (2, 0)
+    assert erasure.remote_deleted == len(theirs)
+    assert erasure.user is None
+    assert not RemoteDeletion.objects.exists()
+
+
+def test_what_is_going_on_is_ended_first(
+    emulator: EmulatorProcess, analyst: User, engine: Engine, settle: Callable[[], None]
+) -> None:
+    emulator.control(latency=60)
+    simulation = services.submit(analyst, "A long one")
+    end = time.monotonic() + 30
+    while Simulation.objects.get(pk=simulation.pk).status != "RUNNING":
+        assert time.monotonic() < end
+        engine.run_slice(0.1)
+
+    erasure = request_erasure(analyst)
+
+    assert erasure.erased_at is None
+    assert not User.objects.get(pk=analyst.pk).is_active
+    settle()
+    assert not Simulation.objects.exists()
+    assert emulator.ledger()["runs"][0]["status"] != "completed"
+
+
+def test_a_provider_that_is_away_is_asked_again(
+    emulator: EmulatorProcess, analyst: User, drive: Drive, settle: Callable[[], None]
+) -> None:
+    drive(services.submit(analyst, "A question"))
+    emulator.arm("500", "other", count=3)
+    erasure = request_erasure(analyst)
+    settle()
+    erasure.refresh_from_db()
+    assert (erasure.remote_deleted, erasure.remote_failed) == (2, 0)
+
+
+def test_one_that_refuses_for_good_is_on_the_receipt(
+    emulator: EmulatorProcess, analyst: User, drive: Drive, settle: Callable[[], None]
+) -> None:
+    drive(services.submit(analyst, "A question"))
+    erasure = request_erasure(analyst)
+    RemoteDeletion.objects.filter(kind="run").update(attempts=MAX_ATTEMPTS - 1)
+    emulator.arm("403", "other", count=1)
+    RemoteDeletion.objects.filter(kind="conversation").update(due_at=None, error="http_500")
+    settle()
+    erasure.refresh_from_db()
+    assert (erasure.remote_deleted, erasure.remote_failed) == (0, 2)
+
+
+def sign_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_an_admin_erases_by_typing_the_name(admin: User, analyst: User) -> None:
+    content_type = ContentType.objects.get_for_model(User)
+    LogEntry.objects.create(
+        user=admin,
+        action_flag=CHANGE,
+        content_type=content_type,
+        object_id=analyst.pk,
+        object_repr="analyst",
+        change_message="analyst@example.org",
+    )
+    client = sign_in(admin)
+    path = f"/admin/accounts/user/{analyst.pk}/erase/"
+    assert path in client.get(f"/admin/accounts/user/{analyst.pk}/change/").content.decode()
+    assert client.get(path).status_code == 200
+    refused = client.post(path, {"username": "outsider"})
+    assert refused.status_code == 400
+    assert b"Type it as it is above" in refused.content
+    assert User.objects.filter(pk=analyst.pk).exists()
+
+    receipt = client.post(path, {"username": "analyst"}, follow=True)
+
+    assert receipt.status_code == 200
+    assert not User.objects.filter(pk=analyst.pk).exists()
+    assert b"analyst" not in receipt.content
+    assert LogEntry.objects.get().object_repr == "An erased user"
+    assert LogEntry.objects.get().change_message == ""
+
+
+def test_nobody_erases_themselves_or_without_the_role(admin: User, analyst: User) -> None:
+    path = f"/admin/accounts/user/{admin.pk}/erase/"
+    assert b"That is you" in sign_in(admin).post(path, {"username": "admin"}).content
+    assert sign_in(analyst).post(path, {"username": "admin"}).status_code in {302, 403}
+    assert Client().post(path, {"username": "admin"}).status_code in {302, 403}
+    assert User.objects.get(pk=admin.pk).is_active
+    assert not Erasure.objects.exists()
