@@ -18,6 +18,7 @@ SETTINGS = {
     "profile",
     "latency",
     "poll_after_ms",
+    "next_answer",
     "next_outcome",
     "count",
     "release",
@@ -60,7 +61,8 @@ def show_settings(call: Call) -> dict[str, Any]:
 def change_settings(call: Call) -> dict[str, Any]:
     """`profile`; `latency` (of rounds that start from now on: seconds, or an object of the fields
     of `emulator.latency.Latency`); `poll_after_ms` (the header that polls get; null for none);
-    `next_outcome` with `count`; `release` (true: every run in flight is over at once);
+    `next_answer` (the text of the next answer, in place of a composed one); `next_outcome` with
+    `count`; `release` (true: every run in flight is over at once);
     `webhook_url` (null for none) and `webhook_secret`."""
     body, state = call.body, call.state
     unknown = set(body) - SETTINGS
@@ -68,11 +70,12 @@ def change_settings(call: Call) -> dict[str, Any]:
         raise invalid(f"Unknown setting: {', '.join(sorted(unknown))}.")
     profile = PROFILES[reading.one_of(body, "profile", list(PROFILES), state.profile.name)]
     latency = Latency.from_json(body["latency"]) if "latency" in body else state.latency
-    outcomes = _outcomes(body)
+    outcomes, answer = _outcomes(body), reading.text(body, "next_answer")
     webhook_url, webhook_secret = _webhook_endpoint(body, state)
     state.webhooks.url, state.webhooks.secret = webhook_url, webhook_secret
     state.profile, state.latency = profile, latency
     state.outcomes.extend(outcomes)
+    state.answers.extend([] if answer is None else [answer])
     if "poll_after_ms" in body:
         wait = body["poll_after_ms"]
         state.poll_after_ms = wait and reading.positive_int(body, "poll_after_ms", 1)

@@ -78,6 +78,8 @@ def _text(run: Run, wish: str | None) -> str:
         return REFUSAL
     if wish == "empty":
         return ""
+    if run.wished_answer is not None:
+        return run.wished_answer
     prompt = TRIGGER.sub("", run.prompt)
     answer = compose_answer(prompt, run.findings)
     _, articles = split_prompt(prompt)

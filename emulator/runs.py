@@ -99,6 +99,8 @@ class Run:
     """Tool outputs received, with the function's name."""
     rounds: int = 0
     """Tool rounds already answered."""
+    wished_answer: str | None = None
+    """What it is to say, in place of an answer of its own."""
     cancel_requested_at: float | None = None
     polls: int = 0
     """How often it was fetched."""

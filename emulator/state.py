@@ -22,6 +22,8 @@ class State:
         self.calls: Counter[str] = Counter()
         """Calls received, by operation."""
         self.outcomes: deque[str] = deque()
+        self.answers: deque[str] = deque()
+        """Texts of the next answers."""
         self.webhooks = Webhooks()
         self.conversations: dict[str, Conversation] = {}
         self.runs: dict[str, Run] = {}
@@ -31,6 +33,7 @@ class State:
         self.faults.clear()
         self.calls.clear()
         self.outcomes.clear()
+        self.answers.clear()
         self.webhooks.clear()
         self.conversations.clear()
         self.runs.clear()
@@ -68,6 +71,8 @@ class State:
         wish = run.metadata.get(OUTCOME_KEY)
         if wish not in OUTCOMES:
             wish = self.outcomes.popleft() if self.outcomes else None
+        if self.answers and run.wished_answer is None:
+            run.wished_answer = self.answers.popleft()
         decide(run, wish, self.profile.new_id)
         self.webhooks.watch(run)
 

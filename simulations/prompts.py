@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from knowledge.context import HEADING, ArticleText, build_kb_context
+from knowledge.context import HEADING, ArticleText, build_kb_context, escape_markers
 
 DEFAULT_INSTRUCTIONS = """\
 You advise security analysts of humanitarian, corporate and public organisations in the field.
@@ -20,10 +20,15 @@ Do not add section headers such as "Executive Summary", and no disclaimers about
 
 
 def compose_prompt(query: str, articles: Sequence[ArticleText], user_level: str) -> str:
-    """The query, followed by the knowledge context where articles were found."""
+    """The query, followed by the knowledge context where articles were found.
+
+    A line of the query that imitates one of the context's markers gets a backslash in front, as
+    those of articles do: a query can't bring a context, or a level, of its own.
+    """
+    question = escape_markers(query)
     if not articles:
-        return query
-    return f"{query}\n{build_kb_context(articles, user_level)}"
+        return question
+    return f"{question}\n{build_kb_context(articles, user_level)}"
 
 
 LEVEL = re.compile(rf"\n+---\n{re.escape(HEADING)}\n\[User Level: (\w+)\]\n")
@@ -31,5 +36,8 @@ LEVEL = re.compile(rf"\n+---\n{re.escape(HEADING)}\n\[User Level: (\w+)\]\n")
 
 def level_in_prompt(prompt: str, query: str) -> str | None:
     """The user level that a prompt names; None without knowledge context."""
-    found = LEVEL.match(prompt.removeprefix(query))
+    question = escape_markers(query)
+    # Queries were not always escaped.
+    written = question if prompt.startswith(question) else query
+    found = LEVEL.match(prompt.removeprefix(written))
     return found.group(1) if found else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from knowledge.neutral import drop_unsafe
 from simulations.models import Citation, Simulation
 
 
@@ -12,7 +13,7 @@ def as_markdown(simulation: Simulation, citations: Iterable[Citation]) -> str:
     facts = f"Asked by {simulation.owner.get_username()} on {asked}. Simulation {simulation.pk}."
     sources = [_source(citation) for citation in citations]
     listed = ["## Sources", "\n".join(sources)] if sources else []
-    return "\n\n".join([question, facts, simulation.answer, *listed]) + "\n"
+    return drop_unsafe("\n\n".join([question, facts, simulation.answer, *listed])) + "\n"
 
 
 def _source(citation: Citation) -> str:

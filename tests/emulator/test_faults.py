@@ -232,6 +232,7 @@ def test_faults_can_be_listed_and_cleared(emulator, ask):
         ("/control", {"latency": {"sigma": 0.5}}),
         ("/control", {"latency": {"median": 1, "mean": 2}}),
         ("/control", {"latency": {"median": 1, "sigma": 0.5, "seed": "7"}}),
+        ("/control", {"next_answer": 1}),
         ("/control", {"next_outcome": "miracle"}),
         ("/control", {"webhook_url": "http://127.0.0.1:1/"}),
         ("/control", {"webhook_url": "ftp://127.0.0.1/", "webhook_secret": "whsec_AAAA"}),
@@ -334,3 +335,9 @@ def test_ledger(emulator, client, threads, ask):
     assert emulator.request("DELETE", "/ledger") == {"conversations": [], "runs": []}
     with pytest.raises(openai.NotFoundError):
         client.conversations.retrieve(conversation.id)
+
+
+def test_the_next_answer_can_be_given(emulator, client, ask):
+    emulator.control(next_answer="<b>Said \x1b</b>")
+    assert client.responses.retrieve(ask().id).output_text == "<b>Said \x1b</b>"
+    assert client.responses.retrieve(ask().id).output_text != "<b>Said \x1b</b>"

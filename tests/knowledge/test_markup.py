@@ -8,6 +8,7 @@ from django.template import Context, Template
 from django.utils.safestring import SafeString
 
 from knowledge.markup import ATTRIBUTES, CELL_CLASSES, TAGS, render_markdown
+from tests.hostile.payloads import ALL_IN_ONE, PAYLOADS
 
 SEED = Path(__file__).parents[2] / "knowledge" / "seed" / "articles"
 
@@ -118,6 +119,12 @@ def test_hostile_text_makes_only_allowed_elements(text: str) -> None:
     for tag, attributes in reader.elements:
         assert tag in TAGS
         check_attributes(tag, attributes)
+
+
+def test_nothing_of_the_corpus_makes_anything_else() -> None:
+    """Each payload alone, and all of them in one text; `tests/e2e/test_answers.py` shows them."""
+    for text in [*PAYLOADS, ALL_IN_ONE]:
+        test_hostile_text_makes_only_allowed_elements(text)
 
 
 def check_attributes(tag: str, attributes: dict[str, str | None]) -> None:
