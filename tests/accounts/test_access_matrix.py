@@ -41,7 +41,6 @@ TABLE = """
 # method, then: anonymous, trainee, analyst, outsider, admin
 ANY    302 302 302 302 302 /
 GET    200 200 200 200 200 healthz
-GET    503 503 503 503 503 readyz
 GET     in 403 200 200 200 knowledge/
 GET     in 403 200 200 200 knowledge/articles/<slug>/
 GET     in 403 200 200 200 knowledge/articles/<slug>/reach/
