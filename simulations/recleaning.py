@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.models import User
 from knowledge.diffing import Line, diff_lines
 from simulations.cleaning import AnswerRules
-from simulations.models import EarlierAnswer, Simulation, SimulationQuerySet, Status
+from simulations.models import EarlierAnswer, Simulation, SimulationQuerySet
 
 BATCH = 200
 
@@ -50,11 +50,8 @@ def apply_changes(changes: Iterable[AnswerChange], rules: AnswerRules, user: Use
 
 def _replace(change: AnswerChange, rules: AnswerRules, user: User | None) -> bool:
     old = change.simulation
-    row = Simulation.objects.filter(
-        pk=old.pk,
-        status=Status.COMPLETED,
-        answer=old.answer,
-        rules_version=old.rules_version_id,
+    row = Simulation.objects.answered().filter(
+        pk=old.pk, answer=old.answer, rules_version=old.rules_version_id
     )
     if row.update(answer=change.answer, rules_version=rules.version) != 1:
         return False

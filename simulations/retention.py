@@ -19,6 +19,7 @@ from django.utils import timezone
 from simulations.models import (
     TERMINAL,
     Conversation,
+    EarlierAnswer,
     Erasure,
     RemoteDeletion,
     Run,
@@ -49,6 +50,8 @@ def raw_answers(moment: datetime) -> QuerySet[Simulation]:
 
 
 def forget_raw_answers(rows: list[Any]) -> None:
+    """With the answers that other rules once made of them, which hold more of them."""
+    EarlierAnswer.objects.filter(simulation__in=rows).delete()
     Simulation.objects.filter(pk__in=rows).update(raw_answer="")
 
 

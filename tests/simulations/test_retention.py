@@ -82,7 +82,9 @@ def test_only_what_is_too_old_goes_and_is_counted_before(analyst: User, kind: st
 @pytest.mark.usefixtures("keep_ninety_days")
 def test_a_raw_answer_goes_and_the_clean_one_stays(analyst: User) -> None:
     simulation = make(analyst)
+    simulation.earlier_answers.create(answer="CLEANED OTHERWISE")
     forget_batch("raw answers")
+    assert not simulation.earlier_answers.exists()
     assert (stored(simulation).raw_answer, simulation.answer) == ("", "CLEAN")
     answer = build_manifest(simulation, analyst)["answer"]
     assert (answer["raw"], answer["clean"], answer["removed"]) == (None, "CLEAN", None)
