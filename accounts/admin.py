@@ -12,19 +12,19 @@ from django.utils import timezone
 from accounts.audit import AuditEntry
 from accounts.forms import NewUserForm, UserForm
 from accounts.models import ApiToken, FailedSignIn, User
+from config.admin import LargeTable
 
 admin.site.unregister(Group)  # the role says what a user may do
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(admin.ModelAdmin):
+class AuditEntryAdmin(LargeTable, admin.ModelAdmin):
     list_display = ["at", "actor", "action", "noun", "object_name", "fields_changed"]
     list_display_links = ["at", "object_name"]
     list_filter = ["noun", "action"]
     date_hierarchy = "at"
     search_fields = ["actor", "object_name", "object_id", "request_id"]
     search_help_text = "Who did it, or what was changed: a name or an id."
-    list_per_page = 50
     fields = ["at", "actor", "action", "noun", "object_name", "object_id", "difference"]
     fields += ["request_id"]
     readonly_fields = ["difference"]
@@ -48,7 +48,7 @@ class AuditEntryAdmin(admin.ModelAdmin):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(LargeTable, DjangoUserAdmin):
     form = UserForm
     add_form = NewUserForm
     list_display = ["username", "email", "role", "module_list", "limit", "is_active", "last_login"]
@@ -78,7 +78,7 @@ class UserAdmin(DjangoUserAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):
+class ApiTokenAdmin(LargeTable, admin.ModelAdmin):
     """Tokens can be seen and revoked here, never made: they are shown to their owner alone."""
 
     list_display = ["user", "name", "created", "expiry", "last_used_at"]
@@ -94,7 +94,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
 
 
 @admin.register(FailedSignIn)
-class FailedSignInAdmin(admin.ModelAdmin):
+class FailedSignInAdmin(LargeTable, admin.ModelAdmin):
     """Who is locked out, and the way to let them in again."""
 
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "locked_out"]

@@ -20,7 +20,7 @@ INSTALLED_APPS = [
     "accounts",
     "knowledge",
     "simulations",
-    "django.contrib.admin",
+    "config.apps.SitrepAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
+from config.admin import LargeTable
 from knowledge.exchange.admin import ExchangeMixin
 from knowledge.forms import ArticleForm
 from knowledge.models import (
@@ -68,7 +69,7 @@ class PositionForm(forms.ModelForm):
 
 
 @admin.register(Keyword)
-class KeywordAdmin(ExchangeMixin, RevisionAdmin):
+class KeywordAdmin(LargeTable, ExchangeMixin, RevisionAdmin):
     resource_classes = [KeywordResource]
     list_display = ["phrase", "position", "whole_word", "article_list"]
     list_editable = ["position"]
@@ -95,7 +96,7 @@ class ArticleKeywordInline(KeywordLinkInline):
 
 
 @admin.register(Article)
-class ArticleAdmin(ExchangeMixin, RevisionAdmin):
+class ArticleAdmin(LargeTable, ExchangeMixin, RevisionAdmin):
     resource_classes = [ArticleResource]
     form = ArticleForm
     list_display = ["title", "slug", "category", "status", "updated_at"]

@@ -23,6 +23,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_safe
 
+from config.admin import LargeTable
 from knowledge.revision_admin import RevisionAdmin
 from simulations import curation, services
 from simulations.agent_admin import AgentAdmin
@@ -104,7 +105,7 @@ class ExtraRunsFilter(admin.SimpleListFilter):
 
 
 @admin.register(Simulation)
-class SimulationAdmin(ReadOnly, admin.ModelAdmin):
+class SimulationAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
     list_display = [
         "excerpt",
         "owner",
@@ -179,7 +180,7 @@ def try_to_cancel(simulation: Simulation) -> bool:
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly, admin.ModelAdmin):
+class RunAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
     list_display = ["requested_at", "outcome", "fault", "round", "adopted", "simulation_link"]
     list_filter = ["outcome", "adopted", "requested_at"]
     search_fields = ["provider_id"]
