@@ -26,6 +26,8 @@ TAGS = {
     *("ul", "ol", "li", "a", "div", "table", "thead", "tbody", "tr", "th", "td"),
 }
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+# What may scroll is reached by the keyboard; a text can't choose these.
+SCROLLING = {"div": {"tabindex": {"0"}}, "pre": {"tabindex": {"0"}}}
 CLASSES = {"div": {"table-scroll"}, "th": CELL_CLASSES, "td": CELL_CLASSES}
 
 
@@ -41,6 +43,7 @@ def _clean(html: str) -> str:
         html,
         tags=TAGS,
         attributes=ATTRIBUTES,
+        tag_attribute_values=SCROLLING,
         allowed_classes=CLASSES,
         url_schemes=LINK_SCHEMES,
         url_relative="deny",
@@ -72,6 +75,16 @@ def _align_by_class(state: StateCore) -> None:
             token.attrs["class"] = str(style).replace("text-align:", "text-")
 
 
+def _scrolling_code(
+    renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: EnvType,
+) -> str:
+    return f'<pre tabindex="0"><code>{escapeHtml(tokens[index].content)}</code></pre>\n'
+
+
 def _image_as_text(
     renderer: RendererHTML,
     tokens: Sequence[Token],
@@ -88,8 +101,12 @@ def _build_parser() -> MarkdownIt:
     parser.core.ruler.push("fit_headings", _fit_headings)
     parser.core.ruler.push("align_by_class", _align_by_class)
     parser.add_render_rule("image", _image_as_text)
+    for code in ("fence", "code_block"):
+        parser.add_render_rule(code, _scrolling_code)
     # A wide table scrolls inside its own box.
-    parser.add_render_rule("table_open", lambda *_: '<div class="table-scroll"><table>\n')
+    parser.add_render_rule(
+        "table_open", lambda *_: '<div class="table-scroll" tabindex="0"><table>\n'
+    )
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     return parser
 

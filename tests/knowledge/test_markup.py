@@ -7,7 +7,7 @@ import pytest
 from django.template import Context, Template
 from django.utils.safestring import SafeString
 
-from knowledge.markup import ATTRIBUTES, CELL_CLASSES, TAGS, render_markdown
+from knowledge.markup import ATTRIBUTES, CELL_CLASSES, SCROLLING, TAGS, render_markdown
 from tests.hostile.payloads import ALL_IN_ONE, PAYLOADS
 
 SEED = Path(__file__).parents[2] / "knowledge" / "seed" / "articles"
@@ -128,7 +128,9 @@ def test_nothing_of_the_corpus_makes_anything_else() -> None:
 
 
 def check_attributes(tag: str, attributes: dict[str, str | None]) -> None:
-    assert attributes.keys() <= ATTRIBUTES.get(tag, set()) | {"rel", "class"}
+    own = ATTRIBUTES.get(tag, set()) | SCROLLING.get(tag, {}).keys()
+    assert attributes.keys() <= own | {"rel", "class"}
+    assert attributes.get("tabindex") in {None, "0"}
     assert attributes.get("class") in {None, "", "table-scroll", *CELL_CLASSES}
     if "href" in attributes:
         assert attributes["href"].startswith(("http://", "https://", "mailto:"))
@@ -146,7 +148,7 @@ def check_attributes(tag: str, attributes: dict[str, str | None]) -> None:
         ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>"),
         ("3. a\n4. b", '<ol start="3">\n<li>a</li>\n<li>b</li>\n</ol>'),
         ("> quoted", "<blockquote>\n<p>quoted</p>\n</blockquote>"),
-        ("```python\na < b\n```", "<pre><code>a &lt; b\n</code></pre>"),
+        ("```python\na < b\n```", '<pre tabindex="0"><code>a &lt; b\n</code></pre>'),
         ("a\n\n---\n\nb", "<p>a</p>\n<hr>\n<p>b</p>"),
         ("AT&T & 1 < 2", "<p>AT&amp;T &amp; 1 &lt; 2</p>"),
         ("https://a.example", "<p>https://a.example</p>"),
@@ -191,7 +193,7 @@ def test_headings_start_below_the_page_s_own(levels: list[int], expected: list[i
 
 def test_tables_scroll_and_align_without_inline_style() -> None:
     html = render_markdown("| a | b | c |\n| --- | :-: | --: |\n| 1 | 2 | 3 |")
-    assert html.startswith('<div class="table-scroll"><table>')
+    assert html.startswith('<div class="table-scroll" tabindex="0"><table>')
     classes = [attributes.get("class") for tag, attributes in Reader(html).elements if tag == "td"]
     assert classes == [None, "text-center", "text-right"]
     assert "style" not in html
