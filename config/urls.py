@@ -19,6 +19,7 @@ from simulations import views as simulations
 from simulations.admin import curation_health
 from simulations.article_views import article_page
 from simulations.erasure_admin import erase_user
+from simulations.export import account_export
 from simulations.health import readyz
 from simulations.metrics import metrics
 from simulations.usage.views import usage_file, usage_page
@@ -92,6 +93,7 @@ knowledge_pages = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="simulations:list"), name="home"),
     path("sign-in/", accounts.SignInView.as_view(), name="login"),
+    path("account/export/", account_export, name="account-export"),
     path("account/", accounts.account, name="account"),
     path("account/tokens/", accounts.token_new, name="token-new"),
     path("account/tokens/<slug:pk>/revoke/", accounts.token_revoke, name="token-revoke"),

@@ -47,6 +47,7 @@ GET     in 403 200 200 200 knowledge/articles/<slug>/reach/
 GET     in 403 200 200 200 knowledge/preview/
 POST    in 403 200 200 200 knowledge/preview/
 GET    404 404 404 404 404 metrics
+GET     in 200 200 200 200 account/export/
 GET    503 503 503 503 503 readyz
 GET     in 200 200 200 200 account/
 POST    in 400 400 400 400 account/password/
