@@ -129,6 +129,7 @@ def test_what_would_break_a_rule_is_not_restored(curator: Client, alpha: Article
 def test_assistants_have_the_same_pages(curator: Client, admin: User) -> None:
     assistant = Assistant.objects.current()
     form = {"name": "Sitrep", "instructions": "Be brief.", "max_output_tokens": "4000"}
+    form |= {"is_active": "on"}
     curator.post(f"/admin/simulations/assistant/{assistant.pk}/change/", form)
     assert "Changed: Instructions" in text_of(curator.get(url(assistant)))
     first, latest = first_of(assistant), assistant.revisions.latest()

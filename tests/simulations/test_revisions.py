@@ -32,7 +32,7 @@ def answered(
 
 def test_every_model_with_content_has_revisions() -> None:
     revised = {model.__name__ for model in apps.get_models() if hasattr(model, "revisions")}
-    assert revised == {"Article", "Keyword", "KeywordArticle", "Assistant"}
+    assert revised == {"AnswerRule", "Article", "Assistant", "Keyword", "KeywordArticle"}
 
 
 def test_an_assistant_has_revisions(admin: User) -> None:
