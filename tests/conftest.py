@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=LANES,
         help="only these: pure (needs no database at all), rows, whole-stack",
     )
+    parser.addoption("--pictures", action="store_true", help="make docs/screenshots/ anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

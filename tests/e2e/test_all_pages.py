@@ -1,5 +1,9 @@
-"""Every page of the table in Debian's Chromium: accessible, light, and as wide as its window."""
+"""Every page of the table in Debian's Chromium: accessible, light, and as wide as its window.
 
+With `--pictures`, docs/screenshots/ is made anew.
+"""
+
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,20 +12,23 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from scripts import service
 from tests import services
 from tests.e2e import test_browser
 from tests.e2e.stack import Stack
 from tests.e2e.test_browser import sign_in
 from tests.pages.table import PAGES, PageCase
 
-pytestmark = [
-    *test_browser.pytestmark,
+pytestmark = [mark for mark in test_browser.pytestmark if mark.name != "timeout"] + [
+    pytest.mark.timeout(600),
     pytest.mark.skipif(services.ON_POSTGRESQL, reason="The pages are the same on each database"),
 ]
 browser = test_browser.browser
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 800}
+PICTURE = {"width": 1280, "height": 800}
+PICTURES = service.ROOT / "docs" / "screenshots"
 # What a first visit may take.
 MAX_BYTES = 120_000
 AXE = Axe()
@@ -48,11 +55,11 @@ class Visitor:
         if username:
             self.page.goto("/")
             sign_in(self.page, username)
-        session = self.page.context.new_cdp_session(self.page)
-        session.send("Network.enable")
-        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        session.on("Network.requestWillBeSent", self._count_request)
-        session.on("Network.loadingFinished", self._count_bytes)
+        self.session = self.page.context.new_cdp_session(self.page)
+        self.session.send("Network.enable")
+        self.session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        self.session.on("Network.requestWillBeSent", self._count_request)
+        self.session.on("Network.loadingFinished", self._count_bytes)
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
@@ -93,7 +100,9 @@ def visitors(browser: Browser, stack: Stack) -> dict[str, Visitor]:
 
 
 @pytest.mark.parametrize("case", PAGES, ids=lambda case: case.name)
-def test_a_page(visitors: dict[str, Visitor], case: PageCase) -> None:
+def test_a_page(
+    visitors: dict[str, Visitor], case: PageCase, request: pytest.FixtureRequest
+) -> None:
     visitor = visitors[case.user]
     assert visitor.open(case.path) == case.status
     assert weigh(visitor, case) == []
@@ -101,6 +110,25 @@ def test_a_page(visitors: dict[str, Visitor], case: PageCase) -> None:
     assert not found, "\n".join(found)
     visitor.page.set_viewport_size(PHONE)
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    if request.config.getoption("pictures"):
+        take_pictures(visitor, case)
+
+
+def take_pictures(visitor: Visitor, case: PageCase) -> None:
+    """On a desk in light and, outside the admin, on a phone in dark."""
+    if not case.is_admin:
+        save_picture(visitor, case.name + "-phone")
+    visitor.page.set_viewport_size(PICTURE)
+    visitor.page.emulate_media(color_scheme="light")
+    visitor.page.evaluate(UNTIL_STILL)
+    save_picture(visitor, case.name)
+
+
+def save_picture(visitor: Visitor, name: str) -> None:
+    picture = visitor.session.send(
+        "Page.captureScreenshot", {"format": "webp", "quality": 70, "optimizeForSpeed": False}
+    )
+    (PICTURES / f"{name}.webp").write_bytes(b64decode(picture["data"]))
 
 
 def weigh(visitor: Visitor, case: PageCase) -> list[str]:
@@ -138,3 +166,23 @@ def test_the_menu_of_a_phone_by_keyboard(visitors: dict[str, Visitor]) -> None:
     page.keyboard.press("Escape")
     expect(first).to_be_hidden()
     expect(page.get_by_role("button", name="Menu")).to_be_focused()
+
+
+def test_an_article_is_found_by_keyboard(visitors: dict[str, Visitor]) -> None:
+    visitor = visitors["analyst"]
+    visitor.open("/knowledge/")
+    page = visitor.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Search the knowledge base")).to_be_focused()
+    page.keyboard.type("convoys")
+    page.keyboard.press("Enter")
+    hit = page.get_by_role("link", name="Road Movement and Convoys")
+    hit.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Keywords that bring it")).to_be_visible()
+    page.get_by_role("link", name="convoy", exact=True).first.press("Enter")
+    expect(page.get_by_label("A question")).to_have_value("convoy")

@@ -95,6 +95,7 @@ NOT_PAGES = {
     "token-new",
     "token-revoke",
     "password-change",
+    "account-export",
     "agents:run",
     "simulations:cancel",
     "simulations:retry",
