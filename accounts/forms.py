@@ -2,6 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import (
     AdminUserCreationForm,
     AuthenticationForm,
@@ -9,6 +10,7 @@ from django.contrib.auth.forms import (
     UserChangeForm,
 )
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.lockout import find_lockout
@@ -77,7 +79,11 @@ class TokenForm(forms.Form):
 
 
 class NewPasswordForm(PasswordChangeForm):
-    """Also asks what is to become of tokens; sign-ins elsewhere end in any case."""
+    """Also asks what is to become of tokens; sign-ins elsewhere end in any case.
+
+    Failures to name the current password count as failures to sign in: a session that was left
+    open is no way to guess it.
+    """
 
     prefix = "password"
     error_messages = PasswordChangeForm.error_messages | {
@@ -92,8 +98,9 @@ class NewPasswordForm(PasswordChangeForm):
         "password.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request.user, *args, **kwargs)
+        self.request = request
         old, new, again = (
             self.fields[name] for name in ("old_password", "new_password1", "new_password2")
         )
@@ -101,3 +108,12 @@ class NewPasswordForm(PasswordChangeForm):
         old.label, new.label, again.label = "Current password", "New password", "New password again"
         new.help_text = "At least 12 characters. Not a common password, nor one like your name."
         again.help_text = ""
+
+    def clean_old_password(self) -> str:
+        password = self.cleaned_data["old_password"]
+        username = self.user.get_username()
+        if authenticate(self.request, username=username, password=password) is None:
+            lockout = find_lockout(self.request)
+            wrong = self.error_messages["password_incorrect"]
+            raise ValidationError(lockout.message if lockout else wrong)
+        return password

@@ -40,8 +40,8 @@ def find_lockout(request: HttpRequest) -> LockedOut | None:
 
 
 def mark_locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The answer says why by itself; here it gets its status, which the sign-in page has not."""
-    if (error := find_lockout(request)) and response.status_code < 400:
+    """The answer says why by itself; here it gets its status, which a form's page has not."""
+    if error := find_lockout(request):
         response.status_code = error.status_code
         for name, value in error.headers.items():
             response[name] = value

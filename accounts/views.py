@@ -74,7 +74,7 @@ def token_revoke(request: HttpRequest, pk: str) -> HttpResponse:
 @never_cache
 def password_change(request: HttpRequest) -> HttpResponse:
     """Ends all other sessions and sign-ins, and tokens if that is asked for."""
-    form = NewPasswordForm(request.user, request.POST)
+    form = NewPasswordForm(request, request.POST)
     if not form.is_valid():
         return show_account(request, status=400, password_form=form)
     with transaction.atomic():
@@ -86,10 +86,24 @@ def password_change(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
-def show_account(request: HttpRequest, *, status: int = 200, **context: object) -> HttpResponse:
-    forms = {"token_form": TokenForm(), "password_form": NewPasswordForm(request.user)}
+def show_account(
+    request: HttpRequest,
+    *,
+    status: int = 200,
+    token_form: TokenForm | None = None,
+    password_form: NewPasswordForm | None = None,
+    **made: object,
+) -> HttpResponse:
+    """With the form that was sent, if one was, and the focus on its first mistake."""
+    forms = {
+        "token_form": token_form or TokenForm(),
+        "password_form": password_form or NewPasswordForm(request),
+    }
+    for form in forms.values():
+        for name in list(form.errors)[:1]:
+            form.fields[name].widget.attrs["autofocus"] = True
     page = {
         "tokens": ApiToken.objects.usable_by(request.user),
         "modules": [(module.label, request.user.has_module(module)) for module in Module],
     }
-    return render(request, "accounts/account.html", forms | page | context, status=status)
+    return render(request, "accounts/account.html", forms | page | made, status=status)

@@ -108,6 +108,24 @@ def test_who_does_not_exist_is_treated_alike(analyst: User) -> None:
     assert [status.status_code for status in known] == [200, 200, 429, 429]
 
 
+@pytest.mark.django_db
+def test_a_session_that_was_left_open_is_no_way_to_guess_the_password(analyst: User) -> None:
+    client = Client(REMOTE_ADDR=HOME)
+    client.force_login(analyst)
+    new = {"password-new_password1": "Bergamot-tea-9", "password-new_password2": "Bergamot-tea-9"}
+
+    def change(old: str) -> HttpResponse:
+        return client.post("/account/password/", new | {"password-old_password": old})
+
+    assert [change("wrong").status_code for _ in range(LIMIT)] == [400] * (LIMIT - 1) + [429]
+    refused = change("pw")
+    assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
+    assert "Try again in 15 minutes" in refused.text
+    assert not gets_in()
+    FailedSignIn.objects.all().delete()
+    assert change("pw").status_code == 302
+
+
 class CountingHasher(MD5PasswordHasher):
     hashed = 0
 

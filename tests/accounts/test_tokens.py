@@ -296,6 +296,7 @@ def test_a_refused_password_says_why(analyst: User, form: dict[str, str], words:
     response = sign_in(analyst).post("/account/password/", form)
     assert response.status_code == 400
     assert words in response.text
+    assert response.text.count("autofocus") == 1
     assert User.objects.get(pk=analyst.pk).check_password("pw")
 
 
