@@ -170,7 +170,9 @@ def test_rows_in_flight_bring_news_in_one_request_until_there_are_none(
 def test_news_are_of_ones_own_rows(analyst: User, outsider: User, page: Client) -> None:
     ask(analyst, "Mine?")
     seen = seen_on(page)
-    theirs = sign_in(outsider).get(ROWS, {"row": [*seen, "x", "y.z"]}, headers=HTMX)
+    stale = [f"{seen[0]}-before", "x", "y.z"]
+    assert "Mine?" in page.get(ROWS, {"row": stale}, headers=HTMX).content.decode()
+    theirs = sign_in(outsider).get(ROWS, {"row": stale}, headers=HTMX)
     assert "Mine?" not in theirs.content.decode()
     signed_out = Client().get(f"{ROWS}?row={quote(seen[0])}", headers=HTMX)
     assert signed_out.headers["HX-Refresh"] == "true"
