@@ -24,6 +24,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_safe
 
 from config.admin import LargeTable
+from knowledge.neutral import show_unsafe
 from knowledge.revision_admin import RevisionAdmin
 from simulations import curation, services
 from simulations.agent_admin import AgentAdmin
@@ -120,11 +121,12 @@ class SimulationAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
     search_fields = ["query", "owner__username", "id"]
     inlines = [RunInline, CitationInline]
     actions = ["cancel", clean_again]
+    readonly_fields = ["exact_prompt", "exact_answer"]
     fieldsets = [
         (None, {"fields": ["owner", "status", "query", "query_truncated", "retry_of"]}),
         ("Answer", {"fields": ["answer", "rules_version", "tokens_used"]}),
         ("Failure", {"fields": ["error_code", "error_message", "error_status", "error_detail"]}),
-        ("Provenance", {"fields": ["assistant", "conversation", "prompt", "raw_answer"]}),
+        ("Provenance", {"fields": ["assistant", "conversation", "exact_prompt", "exact_answer"]}),
         (
             "Engine",
             {
@@ -153,6 +155,14 @@ class SimulationAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
         extra = Run.objects.filter(simulation=OuterRef("pk")).extra().order_by()
         count = extra.values("simulation").annotate(count=Count("pk")).values("count")
         return super().get_queryset(request).annotate(extra_count=Subquery(count))
+
+    @admin.display(description="prompt")
+    def exact_prompt(self, simulation: Simulation) -> str:
+        return show_unsafe(simulation.prompt)
+
+    @admin.display(description="raw answer")
+    def exact_answer(self, simulation: Simulation) -> str:
+        return show_unsafe(simulation.raw_answer)
 
     @admin.display(description="query")
     def excerpt(self, simulation: Simulation) -> str:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import test_browser
 from tests.e2e.stack import Stack
-from tests.e2e.test_browser import look_at, visit
+from tests.e2e.test_browser import look_at, photograph, visit
 from tests.hostile.payloads import ALL_IN_ONE, ELEMENTS, PAYLOADS, STORABLE
 
 pytestmark = test_browser.pytestmark
@@ -182,3 +182,21 @@ def test_clients_get_it_as_data(world: World) -> None:
     manifest: dict[str, Any] = client.get(f"simulations/{world.simulation}/manifest").json()
     assert manifest["answer"]["raw"] == "\n\n".join(STORABLE)
     assert manifest["answer"]["clean"] == answer
+
+
+def test_cleaning_again_shows_before_and_after(browser: Browser, world: World) -> None:
+    rule = {"phrase": "hit", "inside_text": True}
+    world.stack.client("admin").post("answer-rules", json=rule).raise_for_status()
+    with visit(browser, world.stack, "admin", "/admin/simulations/simulation/") as page:
+        page.add_init_script("window.hits = []; window.hit = () => window.hits.push(1)")
+        page.locator("#action-toggle").check()
+        page.get_by_label("Action:").select_option("clean_again")
+        page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
+        expect(page.locator(".diff del").first).to_contain_text("hit")
+        check(page)
+        photograph(page, "clean-again")
+        page.get_by_role("button", name="again").click()
+        expect(page.get_by_text("Cleaned again")).to_be_visible()
+        page.goto(world.path("/simulations/{pk}/manifest/"))
+        expect(page.get_by_text("Answer until")).to_be_visible()
+        check(page)
