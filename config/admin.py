@@ -123,6 +123,7 @@ class LargeTable:
     """For the admin of a model that may have many rows."""
 
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 0
 

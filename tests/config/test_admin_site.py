@@ -55,13 +55,13 @@ def test_a_large_table_is_shown_in_pages_without_counting_it(curator: Client, ad
     pages = {}
     for number in [1, 2, 3]:
         with CaptureQueriesContext(connection) as queries:
-            path = f"/admin/simulations/simulation/?p={number}"
+            path = f"/admin/simulations/simulation/?_facets=True&p={number}"
             pages[number] = curator.get(path).content.decode()
         counting = [query["sql"] for query in queries if "COUNT(*)" in query["sql"]]
         assert counting == []
     assert "50+ simulations" in pages[1]
-    assert 'href="?p=2"' in pages[1]
-    assert 'href="?p=3"' not in pages[1]
+    assert "p=2" in pages[1]
+    assert "p=3" not in pages[1]
     assert "101 simulations" in pages[3]
     assert [page.count('class="action-select"') for page in pages.values()] == [50, 50, 1]
     for beyond in [4, 9, 10**30]:
