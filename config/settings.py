@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "config.throttling.RateLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -278,6 +279,8 @@ if TRUST_PROXY:
 
 # 100,000 characters of a query, each of at most 12 bytes in a form.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_500_000
+# An import of 20 MB, and what a form puts around it.
+LARGEST_UPLOAD = 20_100_000
 
 # --- The rest ---------------------------------------------------------------------------------
 
