@@ -1,5 +1,5 @@
 # One image for web, worker and beat; docker-compose.yml says which command each runs.
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13.7-slim-bookworm AS build
 WORKDIR /app
 COPY requirements.txt constraints.txt ./
 RUN python -m venv /venv \
@@ -9,7 +9,7 @@ COPY . .
 RUN APP_ENV=test DJANGO_SECRET_KEY=only-to-collect-assets-nothing-is-signed \
     /venv/bin/python manage.py collectstatic --noinput
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13.7-slim-bookworm
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 APP_ENV=production
 RUN useradd --system --uid 10001 --home /app sitrep
 WORKDIR /app

@@ -29,6 +29,9 @@ lint: $(STAMP) ## Style, import rules, missing migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	@APP_ENV=production FRONTEND_URL=https://sitrep.example DATABASE_URL=postgresql://nobody@127.0.0.1/none \
+		DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 openapi: $(STAMP) ## Writes docs/openapi.yaml anew, after a change of the API
 	@$(BIN)/python manage.py spectacular --file docs/openapi.yaml --validate --fail-on-warn

@@ -23,6 +23,37 @@ def test_every_service_but_the_migration_has_a_health_check() -> None:
     assert {name for name, it in services.items() if "healthcheck" not in it} == {"migrate"}
 
 
+APP_SERVICES = ["migrate", "web", "worker", "beat"]
+
+
+def test_the_product_s_containers_can_do_little() -> None:
+    for name in APP_SERVICES:
+        service = COMPOSE["services"][name]
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"^USER \d+$", dockerfile, re.MULTILINE)
+    assert "ports" not in COMPOSE["services"]["postgres"] | COMPOSE["services"]["redis"]
+    assert COMPOSE["networks"]["back"] == {"internal": True}
+
+
+def test_images_are_pinned_to_a_version() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    images = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    images += [COMPOSE["services"][name]["image"] for name in ("postgres", "redis")]
+    for image in images:
+        assert re.search(r":\d+\.\d+(\.\d+)?-", image), image
+
+
+def test_redis_refuses_rather_than_forgets_and_there_are_several_workers() -> None:
+    command = " ".join(COMPOSE["services"]["redis"]["command"])
+    assert "--maxmemory-policy noeviction" in command
+    assert "--appendonly yes" in command
+    assert COMPOSE["services"]["worker"]["deploy"]["replicas"] >= 2
+    assert "deploy" not in COMPOSE["services"]["beat"]
+
+
 def test_no_secret_has_a_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     for name in ("DJANGO_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
