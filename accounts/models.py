@@ -187,8 +187,8 @@ class ApiToken(Audited, AbstractAuthToken):
 
     @property
     def is_over(self) -> bool:
-        """Expired, or the password has changed since the sign-in."""
-        if self.expiry is not None and self.expiry <= timezone.now():
+        """Expired, or the password has changed since the sign-in. There are none without an end."""
+        if self.expiry is None or self.expiry <= timezone.now():
             return True
         return self.is_sign_in and not constant_time_compare(
             self.session_hash, self.user.get_session_auth_hash()

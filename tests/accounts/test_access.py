@@ -60,9 +60,12 @@ def test_a_bad_token_is_401_in_the_one_shape(analyst: User, header: str) -> None
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_an_expired_token_is_refused(analyst: User) -> None:
+@pytest.mark.parametrize("ends", [timedelta(seconds=-1), None])
+def test_an_expired_token_and_one_without_an_end_are_refused(
+    analyst: User, ends: timedelta | None
+) -> None:
     client = ApiClient(analyst)
-    ApiToken.objects.update(expiry=timezone.now() - timedelta(seconds=1))
+    ApiToken.objects.update(expiry=ends and timezone.now() + ends)
     assert client.get("/api/v1/me").status_code == 401
 
 
