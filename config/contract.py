@@ -49,8 +49,8 @@ FAILURES = {
     ),
     429: Failure(
         "TooManyRequests",
-        "MonthlyLimitReached",
-        "Monthly simulation limit reached: 50 of 50 used. It starts anew on 2026-12-01 (UTC).",
+        "TooManyRequests",
+        "Only 600 requests with a token are taken a minute. Try again in 17 s.",
     ),
     500: Failure("ServerError", "InternalServerError", "An unexpected error occurred"),
     503: Failure(
@@ -90,7 +90,14 @@ HEADERS = {
     "X-Request-ID": ({"type": "string"}, "The request's id: as it was sent, or a new one."),
     "WWW-Authenticate": ({"type": "string"}, "How to sign in."),
     "Retry-After": (SECONDS, "Seconds to wait before asking again."),
+    "RateLimit-Policy": (
+        {"type": "string"},
+        "The limits that the request was counted for: requests (q) a window of seconds (w).",
+    ),
+    "RateLimit": ({"type": "string"}, "How many are left of each (r), for how many seconds (t)."),
 }
+# Of every answer; the limits, as far as there are any.
+HEADERS_OF_ALL = ["X-Request-ID", "RateLimit-Policy", "RateLimit"]
 HEADERS_OF_FAILURES = {
     401: ["WWW-Authenticate"],
     429: ["Retry-After"],
@@ -168,7 +175,7 @@ class ContractSchema(AutoSchema):
         if int(status_code) >= 400:
             return failure_of(int(status_code))
         response = super()._get_response_for_code(serializer, status_code, *args, **kwargs)
-        shared = {"X-Request-ID": reference("headers", "X-Request-ID")}
+        shared = {name: reference("headers", name) for name in HEADERS_OF_ALL}
         return response | {"headers": response.get("headers", {}) | shared}
 
     def _map_serializer(self, serializer: Any, direction: str, *args: Any) -> dict[str, Any]:
@@ -216,7 +223,7 @@ def add_shared_components(result: dict[str, Any], **kwargs: Any) -> dict[str, An
 
 
 def describe_failure(status: int, failure: Failure) -> dict[str, Any]:
-    headers = ["X-Request-ID", *HEADERS_OF_FAILURES.get(status, [])]
+    headers = [*HEADERS_OF_ALL, *HEADERS_OF_FAILURES.get(status, [])]
     example = {
         "error": failure.error,
         "message": failure.message,

@@ -268,3 +268,20 @@ def test_words_are_found_through_the_index_in_their_forms(analyst: User) -> None
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
         plan = Simulation.objects.filter(asks(["convoy"])).explain()
     assert "simulation_query_words" in plan
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_of_a_common_word_the_latest_are_looked_for(analyst: User) -> None:
+    """Instead of all that hold it, which would then be sorted."""
+    first = services.submit(analyst, "Where is the convoy?")
+    like_it = {"owner": analyst, "assistant": first.assistant, "conversation": first.conversation}
+    Simulation.objects.bulk_create(
+        Simulation(status=Status.COMPLETED, query=f"Convoy {number}?", **like_it)
+        for number in range(2_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE simulations_simulation")
+    matching = analyst.simulations.filter(asks(["convoy"]))
+    plan = matching.order_by("-created_at", "-id")[:26].explain()
+    assert "recent on" in plan, "along the index by time"
+    assert "simulation_query_words" not in plan
