@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -166,7 +167,9 @@ def test_a_page_costs_two_queries(
     client = ApiClient(analyst)
     client.get(LIST)
     with django_assert_num_queries(2):
-        assert len(client.get(LIST, {"status": "PENDING", "q": "question"}).json()["results"]) == 4
+        assert len(client.get(LIST, {"status": "PENDING"}).json()["results"]) == 4
+    with django_assert_num_queries(3 if connection.vendor == "postgresql" else 2):
+        assert len(client.get(LIST, {"q": "question"}).json()["results"]) == 4
 
 
 # --- Filters ----------------------------------------------------------------------------------
@@ -264,9 +267,12 @@ def test_words_are_found_through_the_index_in_their_forms(analyst: User) -> None
     complete(services.submit(analyst, "Which convoys are GUARDED in the café?"))
     found = ApiClient(analyst).get(LIST, {"q": "convoy guards cafe"}).json()
     assert len(found["results"]) == 1
+    with CaptureQueriesContext(connection) as queries:
+        asks(["convoy"])
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
-        plan = Simulation.objects.filter(asks(["convoy"])).explain()
+        cursor.execute(f"EXPLAIN {queries[0]['sql']}")
+        plan = str(cursor.fetchall())
     assert "simulation_query_words" in plan
 
 
