@@ -123,11 +123,9 @@ function count(question) {
   function show() {
     const length = [...question.value.trim()].length;
     const isOver = length > limit;
-    const rest = (length - limit).toLocaleString("en");
     number.textContent = `${length.toLocaleString("en")} / ${limit.toLocaleString("en")}`;
     counter.classList.toggle("counter-over", isOver);
-    counter.dataset.rest = isOver ? `${rest} too many` : "";
-    const words = isOver ? "What is beyond the limit will be cut off." : "";
+    const words = isOver ? `What follows the first ${limit.toLocaleString("en")} characters will be cut off.` : "";
     // Said when it becomes true, not at every key.
     if (warning.textContent !== words) warning.textContent = words;
   }
