@@ -128,8 +128,9 @@ class LargeTable:
     list_max_show_all = 0
 
     def get_paginator(
-        self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, *args: Any
+        self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, **kwargs: Any
     ) -> UncountedPaginator:
-        page = request.GET.get("p", "")
+        """A list names its page `p`, the search box of another admin `page`."""
+        page = request.GET.get("p") or request.GET.get("page", "")
         number = int(page) if page.isascii() and page.isdigit() else 1
         return UncountedPaginator(min(max(number, 1), LAST_PAGE), queryset, per_page)

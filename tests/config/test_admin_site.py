@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from config.admin import GROUPS, LargeTable, MoreThan
+from knowledge.models import Article
 from simulations.models import Assistant, Conversation, Simulation, Status
 
 CSS = Path(__file__).resolve().parents[2] / "static" / "css"
@@ -67,6 +68,16 @@ def test_a_large_table_is_shown_in_pages_without_counting_it(curator: Client, ad
     for beyond in [4, 9, 10**30]:
         response = curator.get(f"/admin/simulations/simulation/?p={beyond}")
         assert response["Location"].endswith("?e=1")
+
+
+@pytest.mark.django_db
+def test_the_search_boxes_of_other_admins_find_what_is_in_it(
+    curator: Client, articles: dict[str, Article]
+) -> None:
+    field = {"app_label": "knowledge", "model_name": "keywordarticle", "field_name": "article"}
+    found = curator.get("/admin/autocomplete/", {**field, "term": "alpha", "page": 1}).json()
+    assert [result["id"] for result in found["results"]] == [str(articles["alpha-001"].pk)]
+    assert found["pagination"] == {"more": False}
 
 
 def make_simulations(owner: User, count: int) -> None:
