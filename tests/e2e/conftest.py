@@ -1,15 +1,19 @@
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests import services
 from tests.e2e.stack import Stack
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+QUIET += ["--disable-component-update", "--no-first-run"]
 
 # They bring what they need: once is enough.
 collect_ignore = ["test_demo.py", "test_service.py"] if services.ON_POSTGRESQL else []
 
 
-@pytest.fixture(scope="module", params=["responses", "assistants"])
+@pytest.fixture(scope="session", params=["responses", "assistants"])
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
@@ -19,3 +23,12 @@ def stack(
         yield stack
     finally:
         stack.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    assert services.CHROMIUM, "In CI the browser must be there"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=services.CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()

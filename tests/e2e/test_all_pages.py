@@ -23,7 +23,6 @@ pytestmark = [mark for mark in test_browser.pytestmark if mark.name != "timeout"
     pytest.mark.timeout(600),
     pytest.mark.skipif(services.ON_POSTGRESQL, reason="The pages are the same on each database"),
 ]
-browser = test_browser.browser
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 800}

@@ -13,7 +13,6 @@ from tests.e2e.test_browser import look_at, photograph, visit
 from tests.hostile.payloads import ALL_IN_ONE, ELEMENTS, PAYLOADS, STORABLE
 
 pytestmark = test_browser.pytestmark
-browser = test_browser.browser
 
 TEXT = "## Outlook\n\nCrews restored two feeders before dawn.\n\nWhat it means:\nThe rest follows."
 

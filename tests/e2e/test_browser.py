@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from scripts import service
 from tests import services
@@ -26,7 +26,7 @@ pytestmark = [
         "stack",
         ["assistants" if services.ON_POSTGRESQL else "responses"],
         indirect=True,
-        scope="module",
+        scope="session",
     ),
 ]
 
@@ -37,18 +37,7 @@ expect.set_options(timeout=15_000)
 LEFT_BEHIND = ("htmx:afterRequest", "htmx:sendAbort")
 
 SCREENSHOTS = service.ROOT / "var" / "screenshots"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-QUIET += ["--disable-component-update", "--no-first-run"]
 WIDTHS = [1440, 768, 360]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert services.CHROMIUM, "In CI the browser must be there"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=services.CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @contextmanager

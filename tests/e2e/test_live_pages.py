@@ -13,7 +13,6 @@ from tests.e2e.test_browser import expect_the_answer, visit
 from tests.e2e.test_main_job import QUERY
 
 pytestmark = test_browser.pytestmark
-browser = test_browser.browser
 
 LIST = "/simulations/"
 SLOWLY = 600

@@ -8,7 +8,6 @@ from tests.e2e.stack import Stack
 from tests.e2e.test_browser import QUERY, WIDTHS, photograph, visit
 
 pytestmark = test_browser.pytestmark
-browser = test_browser.browser
 
 TITLE = "Field Office Security Handbook"
 
@@ -25,7 +24,7 @@ def test_a_question_shows_its_sources_while_it_is_written(
     browser: Browser, stack: Stack, scheme: str
 ) -> None:
     with visit(browser, stack, "trainee", "/simulations/new/", color_scheme=scheme) as page:
-        sources = page.get_by_role("region", name="Sources of this question")
+        sources = page.get_by_role("region", name="Knowledge that will be used")
         expect(sources).to_contain_text("the articles that come with it appear here")
         question = page.get_by_label("Your question")
         question.press_sequentially("Who watches access control")
@@ -78,7 +77,7 @@ def test_the_preview_marks_keywords_and_shows_what_they_bring(
         if scripted:
             expect_to_fit(page, "preview")
         page.goto("/simulations/new/")
-        aside = page.get_by_role("region", name="Sources of this question")
+        aside = page.get_by_role("region", name="Knowledge that will be used")
         expect(aside).to_have_count(1 if scripted else 0)
 
 
