@@ -42,6 +42,10 @@ def manage(environment: Mapping[str, str], *arguments: str) -> None:
 
 def prepare(environment: Mapping[str, str]) -> None:
     manage(environment, "migrate", "--verbosity", "0")
+    collect_assets(environment)
+
+
+def collect_assets(environment: Mapping[str, str]) -> None:
     manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
 
 

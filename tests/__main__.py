@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import service
 from tests import services
 
 LANES = {
@@ -31,6 +32,7 @@ def main() -> int:
             for names in LANES[database]
         ]
         print(f"Running {', '.join(map(str, lanes))} …", flush=True)
+        service.collect_assets(os.environ | services.environment())
         for lane in lanes:
             lane.start(sys.argv[1:])
         codes = {lane: lane.wait() for lane in lanes}
@@ -56,7 +58,7 @@ class Lane:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", *options, *arguments],
-                env=os.environ | {"TEST_DATABASE": self.database},
+                env=os.environ | {"TEST_DATABASE": self.database, "TEST_ASSETS": "collected"},
                 stdout=log,
                 stderr=log,
             )

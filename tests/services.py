@@ -17,6 +17,8 @@ NO_THROTTLES = dict.fromkeys(
 )
 
 ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
+# Lanes side by side must not collect them under each other's feet.
+HAS_ASSETS = os.environ.get("TEST_ASSETS") == "collected"
 IN_CI = os.environ.get("CI") == "true"
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

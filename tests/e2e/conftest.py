@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests import services
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, Template
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 QUIET += ["--disable-component-update", "--no-first-run"]
@@ -13,11 +13,18 @@ QUIET += ["--disable-component-update", "--no-first-run"]
 collect_ignore = ["test_demo.py", "test_service.py"] if services.ON_POSTGRESQL else []
 
 
-@pytest.fixture(scope="session", params=["responses", "assistants"])
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    template = Template(tmp_path_factory.mktemp("template"))
+    yield template
+    template.drop()
+
+
+@pytest.fixture(scope="module", params=["responses", "assistants"])
 def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, template: Template, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"), request.param)
+    stack = Stack(tmp_path_factory.mktemp("stack"), template, request.param)
     try:
         stack.start()
         yield stack

@@ -26,7 +26,7 @@ pytestmark = [
         "stack",
         ["assistants" if services.ON_POSTGRESQL else "responses"],
         indirect=True,
-        scope="session",
+        scope="module",
     ),
 ]
 

@@ -18,7 +18,7 @@ from tests.e2e.stack import Stack
 pytestmark = [
     pytest.mark.timeout(400),
     pytest.mark.skipif(not services.ON_POSTGRESQL, reason="Once, on the database of production"),
-    pytest.mark.parametrize("stack", ["responses"], indirect=True, scope="session"),
+    pytest.mark.parametrize("stack", ["responses"], indirect=True, scope="module"),
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from scripts import service
 from tests import services
-from tests.e2e.stack import PASSWORD, Stack
+from tests.e2e.stack import PASSWORD, Stack, Template
 from tests.e2e.test_main_job import wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -42,8 +42,8 @@ ROW_ERRORS = {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("logs"), "responses", latency=0.2)
+def stack(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("logs"), template, "responses", latency=0.2)
     stack.environment |= {
         "APP_ENV": "production",
         "LOG_LEVEL": "DEBUG",
