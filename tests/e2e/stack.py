@@ -62,15 +62,16 @@ class Template:
 
 class Stack:
     def __init__(
-        self, directory: Path, template: Template, protocol: str, latency: float = 0.5
+        self, directory: Path, template: Template | None, protocol: str, latency: float = 0.5
     ) -> None:
+        """Without a template its database is empty."""
         self.log = directory / "log.txt"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.clients: dict[str, StackClient] = {}
         self.emulator = EmulatorProcess(latency=latency)
         self.port = service.free_port()
         self.url = f"http://{HOST}:{self.port}"
-        self.database = template.copy_to(directory)
+        self.database = template.copy_to(directory) if template else create_database(directory)
         self.broker = choose_broker()
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "config.settings",

@@ -8,7 +8,7 @@ import pytest
 
 from scripts import service
 from tests import services
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, Template
 from tests.e2e.test_main_job import QUERY
 
 MISSING = not (shutil.which("pg_dump") and shutil.which("pg_restore"))
@@ -39,10 +39,10 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
-def test_a_restored_database_answers_and_asks_on(tmp_path: Path) -> None:
+def test_a_restored_database_answers_and_asks_on(template: Template, tmp_path: Path) -> None:
     dump = str(tmp_path / "sitrep.dump")
     (tmp_path / "old").mkdir()
-    old = Stack(tmp_path / "old", "responses")
+    old = Stack(tmp_path / "old", template, "responses")
     try:
         old.start()
         client = old.client("analyst")
@@ -53,7 +53,7 @@ def test_a_restored_database_answers_and_asks_on(tmp_path: Path) -> None:
     finally:
         old.stop()
 
-    new = Stack(tmp_path, "responses")
+    new = Stack(tmp_path, None, "responses")
     try:
         options = ("--no-owner", "--exit-on-error", "--dbname", new.database)
         run("pg_restore", *options, dump)
