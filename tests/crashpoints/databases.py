@@ -15,12 +15,13 @@ from django.db import connection
 
 from accounts.models import Module, User
 from knowledge.models import Article, Keyword
-from simulations.models import Assistant
+from simulations.models import AnswerRule, Assistant, RulesVersion
 from tests import services
 from tests.crashpoints.children import run_in_child
 
 OWNER = "owner"
 SLUGS = ("alpha-001", "beta-001")
+KEPT = {Assistant, AnswerRule, RulesVersion}
 MIGRATION_LIMIT = 120.0
 
 STATUS_LOG = "CREATE TABLE status_log (simulation varchar(36), was varchar(16), became varchar(16))"
@@ -104,8 +105,8 @@ def use(name: str) -> None:
 
 
 def clear() -> None:
-    """Forgets the lives before; users, articles and the assistant stay."""
-    models = set(apps.get_app_config("simulations").get_models()) - {Assistant}
+    """Forgets the lives before; users, articles, the assistant and the answer rules stay."""
+    models = set(apps.get_app_config("simulations").get_models()) - KEPT
     tables = ["status_log", *(model._meta.db_table for model in models)]
     connection.ops.execute_sql_flush(
         connection.ops.sql_flush(no_style(), tables, allow_cascade=True)
