@@ -9,8 +9,12 @@ from tests.e2e.stack import Stack, Template
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 QUIET += ["--disable-component-update", "--no-first-run"]
 
-# They bring what they need: once is enough.
-collect_ignore = ["test_demo.py", "test_service.py"] if services.ON_POSTGRESQL else []
+# The first two bring what they need, and pages are the same on each database: once is enough.
+ONCE = [
+    *("test_demo.py", "test_service.py", "test_all_pages.py", "test_answers.py"),
+    *("test_live_pages.py", "test_matching_pages.py"),
+]
+collect_ignore = ONCE if services.ON_POSTGRESQL else []
 
 
 @pytest.fixture(scope="session")

@@ -13,15 +13,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from scripts import service
-from tests import services
 from tests.e2e import test_browser
 from tests.e2e.stack import Stack
 from tests.e2e.test_browser import sign_in
 from tests.pages.table import PAGES, PageCase
 
-pytestmark = [mark for mark in test_browser.pytestmark if mark.name != "timeout"] + [
+pytestmark = [
+    *(mark for mark in test_browser.pytestmark if mark.name != "timeout"),
     pytest.mark.timeout(600),
-    pytest.mark.skipif(services.ON_POSTGRESQL, reason="The pages are the same on each database"),
 ]
 
 DESKTOP = {"width": 1440, "height": 900}

@@ -87,14 +87,14 @@ def build_world() -> None:
 
 def make_audit_entry() -> None:
     changes = {"role": ["ANALYST", "ADMIN"], "monthly_simulation_limit": [50, 200]}
-    changes |= {"modules": [[], ["simulations"]], "email": [None, "jonas@example.org"]}
+    changes |= {"modules": [[], ["simulations"]], "email": [None, "planner@example.org"]}
     AuditEntry.objects.create(
         pk=AUDITED,
         actor="admin",
         action="changed",
         noun="user",
         object_id="5",
-        object_name="jonas",
+        object_name="planner",
         changes=changes,
     )
 
@@ -132,7 +132,7 @@ def make_draft(author: User) -> None:
 
 def make_cast() -> dict[str, User]:
     modules = {"trainee": [Module.SIMULATIONS]}
-    for name in ["admin", "analyst", "trainee", "amina", "jonas"]:
+    for name in ["admin", "analyst", "trainee", "planner", "watch-officer"]:
         role = Role.ADMIN if name == "admin" else Role.ANALYST
         defaults = {"role": role, "modules": modules.get(name, Module.values)}
         User.objects.get_or_create(username=name, defaults=defaults)
