@@ -1,49 +1,21 @@
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db.models import (
-    Case,
-    Count,
-    Exists,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    TextField,
-    Value,
-    When,
-)
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
 from django.template.defaultfilters import truncatechars
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from django.views.decorators.http import require_safe
 
 from config.admin import LargeTable
 from knowledge.neutral import show_unsafe
-from knowledge.revision_admin import RevisionAdmin
-from simulations import curation, services
-from simulations.agent_admin import AgentAdmin
-from simulations.assistant_forms import AssistantForm
-from simulations.erasure_admin import ErasureAdmin
-from simulations.models import (
-    ASSISTANT_REFUSED,
-    Agent,
-    Assistant,
-    Citation,
-    Erasure,
-    Run,
-    Simulation,
-    Status,
-    ToolCall,
-)
-from simulations.rules_admin import clean_again
-
-MAX_FINDINGS_SHOWN = 50
+from simulations import services
+from simulations.agents.admin import AgentAdmin
+from simulations.answer_rules.admin import clean_again
+from simulations.assistants.admin import AssistantAdmin
+from simulations.models import Agent, Assistant, Citation, Erasure, Run, Simulation, ToolCall
+from simulations.privacy.admin import ErasureAdmin
 
 
 class ReadOnly:
@@ -204,82 +176,6 @@ class RunAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
         return format_html('<a href="{}">{}</a>', url, run.simulation_id)
 
 
-@admin.register(Assistant)
-class AssistantAdmin(RevisionAdmin):
-    form = AssistantForm
-    list_display = [
-        "name",
-        "model_name",
-        "remote_assistant_id",
-        "is_active",
-        "is_default",
-        "refusal",
-    ]
-    list_filter = ["is_active"]
-    search_fields = ["name", "model", "remote_id"]
-    readonly_fields = ["refusal"]
-    # Not whether it is active: what is switched off is not switched on for an old text.
-    restored_fields = [name for name in AssistantForm.Meta.fields if name != "is_active"]
-    actions = ["make_default"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Assistant]:
-        """With what the provider refused of the latest question, if it did."""
-        answered = Simulation.objects.filter(assistant=OuterRef("pk"), finished_at__isnull=False)
-        latest = answered.exclude(status=Status.CANCELLED).order_by("-finished_at")
-        refused = When(error_code=ASSISTANT_REFUSED, then="error_detail")
-        described = Case(refused, default=Value(""), output_field=TextField())
-        detail = latest.annotate(detail=described).values("detail")[:1]
-        return super().get_queryset(request).annotate(refusal=Subquery(detail))
-
-    def get_fields(self, request: HttpRequest, obj: Assistant | None = None) -> list[str]:
-        return [*(self.readonly_fields if obj else []), *AssistantForm.Meta.fields]
-
-    @admin.display(description="refused by the provider")
-    def refusal(self, assistant: Assistant) -> str:
-        return assistant.refusal or "No"
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        Assistant.objects.current()
-        return super().changelist_view(request, *args, **kwargs)
-
-    def save_model(
-        self, request: HttpRequest, obj: Assistant, form: AssistantForm, change: bool
-    ) -> None:
-        super().save_model(request, obj, form, change)
-        if form.doubt:
-            self.message_user(request, f"{form.doubt} It is saved.", level=messages.WARNING)
-
-    def get_deleted_objects(self, objs: Iterable[Assistant], request: HttpRequest) -> tuple:
-        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
-        default = [assistant for assistant in objs if assistant.is_default]
-        why = [f"{one} is the default: make another one the default first." for one in default]
-        return deleted, counts, needed, [*protected, *why]
-
-    @admin.action(description="Make the selected assistant the default")
-    def make_default(self, request: HttpRequest, assistants: QuerySet[Assistant]) -> None:
-        if assistants.count() != 1:
-            self.message_user(request, "Select one assistant.", level=messages.ERROR)
-            return
-        assistant = assistants.get()
-        try:
-            Assistant.objects.make_default(assistant)
-        except ValidationError as error:
-            self.message_user(request, error.message, level=messages.ERROR)
-        else:
-            self.message_user(request, f"New simulations go to {assistant}.")
-
-
 admin.site.register(Agent, AgentAdmin)
+admin.site.register(Assistant, AssistantAdmin)
 admin.site.register(Erasure, ErasureAdmin)
-
-
-@admin.site.admin_view
-@require_safe
-def curation_health(request: HttpRequest) -> TemplateResponse:
-    context = admin.site.each_context(request) | {
-        "title": "Curation health",
-        "health": curation.examine(),
-        "max_shown": MAX_FINDINGS_SHOWN,
-        "shown": f":{MAX_FINDINGS_SHOWN}",
-    }
-    return TemplateResponse(request, "admin/curation_health.html", context)

@@ -16,10 +16,10 @@ from accounts.api import FlagField, StrictSerializer, TextField
 from accounts.permissions import HasSimulations
 from config.requests import check_empty, is_known, read_parameters
 from simulations import contract, services
-from simulations.filters import SimulationFilters, matching
-from simulations.manifest import build_manifest
+from simulations.documents.manifest import build_manifest
+from simulations.listing.filters import SimulationFilters, matching
+from simulations.listing.paging import Cursor, page_of
 from simulations.models import Assistant, Feedback, Simulation
-from simulations.paging import Cursor, page_of
 from simulations.quota import Quota
 from simulations.reading import Reading, read_simulation, summaries
 

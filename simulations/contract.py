@@ -7,8 +7,8 @@ from rest_framework import serializers
 
 from accounts.models import Module, Role
 from config.contract import IDEMPOTENCY_KEY, REPLAYED, header, retry_after
-from simulations.filters import SimulationFilters
-from simulations.manifest import VERSION
+from simulations.documents.manifest import VERSION
+from simulations.listing.filters import SimulationFilters
 from simulations.models import Citation, Simulation
 from simulations.reading import CITATION, SUMMARY
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from config.logs import DATABASE_AWAY
-from simulations.admission import admit
-from simulations.claims import claim, claim_unwanted, look_for_work
-from simulations.pacing import Pacing
+from simulations.monitoring.pulse import pulse
 from simulations.providers import ProviderError, get_provider
-from simulations.pulse import pulse
+from simulations.queue.admission import admit
+from simulations.queue.claims import claim, claim_unwanted, look_for_work
+from simulations.queue.pacing import Pacing
 from simulations.steps import DiscardRun, Step, next_step
 from simulations.steps.deleting import claim_deletions
 

@@ -10,11 +10,11 @@ from django.db import connection
 from kombu.exceptions import OperationalError
 
 from config.logs import DATABASE_AWAY, first_line
+from simulations.agents.schedules import run_due_agents
 from simulations.engine import Engine
-from simulations.erasing import carry_on
-from simulations.pulse import pulse
-from simulations.retention import RULES, forget_batch, forget_expired_sessions
-from simulations.schedules import run_due_agents
+from simulations.monitoring.pulse import pulse
+from simulations.privacy.erasing import carry_on
+from simulations.privacy.retention import RULES, forget_batch, forget_expired_sessions
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
@@ -13,30 +14,42 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from rest_framework.renderers import JSONRenderer
 
 from accounts.models import Module
-from accounts.permissions import module_required, says_when_signed_out
+from accounts.permissions import (
+    keeps_question_when_signed_out,
+    module_required,
+    says_when_signed_out,
+)
 from config.errors import AppError
 from knowledge.preview import preview
 from simulations import services
+from simulations.documents.manifest import build_manifest
+from simulations.documents.report import as_markdown
 from simulations.forms import FeedbackForm, FollowUpForm, NewQuestionForm, SubmitForm
 from simulations.fragments import reloads_when_signed_out, unchanged
-from simulations.listing import EXCERPT_LENGTH, poll_after
-from simulations.manifest import build_manifest
+from simulations.listing.lines import EXCERPT_LENGTH, poll_after
 from simulations.models import Feedback, Simulation, Status
 from simulations.quota import Quota
-from simulations.report import as_markdown
+from simulations.watching import stage_of, watch
 
 # What a page needs of the other questions of a conversation; their texts can be long.
 STATE_FIELDS = ["status", "stop_reason", "due_at", "failed_attempts", "awaits_outputs"]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@keeps_question_when_signed_out
 @module_required(Module.SIMULATIONS)
 def simulation_new(request: HttpRequest) -> HttpResponse:
     form = NewQuestionForm(request.POST or None)
-    return _ask(request, form, partial(services.submit, request.user), "simulations/new.html")
+    ask = partial(services.submit, request.user)
+    response = _ask(request, form, ask, "simulations/new.html")
+    if request.method != "POST":
+        # Browsers restore nothing that was typed into a page which must not be stored.
+        response["Cache-Control"] = "private, no-cache"
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@keeps_question_when_signed_out
 @module_required(Module.SIMULATIONS)
 def simulation_follow_up(request: HttpRequest, pk: str) -> HttpResponse:
     """The form of the detail page on a page of its own: for errors, and without JavaScript."""
@@ -109,7 +122,7 @@ def simulation_cancel(request: HttpRequest, pk: str) -> HttpResponse:
     except services.StateForbids as error:
         messages.info(request, error.message)
     if request.htmx:
-        return render(request, "simulations/_news.html", _context(request, pk))
+        return _news(request, pk)
     return redirect("simulations:detail", pk=pk)
 
 
@@ -141,12 +154,21 @@ def _detail(request: HttpRequest, pk: str, status: int = 200, **fields: Any) -> 
 @require_safe
 @reloads_when_signed_out
 @module_required(Module.SIMULATIONS)
-def simulation_status(request: HttpRequest, pk: str) -> HttpResponse:
+def simulation_status(request: HttpRequest, pk: UUID) -> HttpResponse:
     """What has changed on the page of a simulation since it was `seen`."""
-    context = _context(request, pk, request.GET.get("seen", ""))
-    if not (context["has_moved"] or context["conversation_has_moved"]):
-        return unchanged(context["poll_after"] or 1)
-    return render(request, "simulations/_news.html", context)
+    seen = request.GET.get("seen", "")
+    watched = watch(request.user, pk)
+    if watched.stage == seen:
+        return unchanged(watched.poll_after or 1)
+    return _news(request, pk, seen)
+
+
+def _news(request: HttpRequest, pk: str | UUID, seen: str = "") -> HttpResponse:
+    context = _context(request, pk)
+    own, _, others = context["stage"].partition(".")
+    seen_own, _, seen_others = seen.partition(".")
+    moved = {"has_moved": own != seen_own, "conversation_has_moved": others != seen_others}
+    return render(request, "simulations/_news.html", context | moved)
 
 
 @require_safe
@@ -169,7 +191,7 @@ def manifest_download(request: HttpRequest, pk: str) -> HttpResponse:
     _, manifest = _manifest(request, pk)
     content = JSONRenderer().render(manifest, "application/json; indent=2")
     disposition = f'attachment; filename="manifest-{pk}.json"'
-    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-cache"}
+    headers = {"Content-Disposition": disposition}
     return HttpResponse(content, content_type="application/json", headers=headers)
 
 
@@ -181,27 +203,24 @@ def answer_download(request: HttpRequest, pk: str) -> HttpResponse:
     simulation = get_object_or_404(answered.select_related("owner"), pk=pk)
     document = as_markdown(simulation, simulation.citations.with_revisions())
     disposition = f'attachment; filename="answer-{pk}.md"'
-    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-cache"}
+    headers = {"Content-Disposition": disposition}
     return HttpResponse(document, content_type="text/markdown; charset=utf-8", headers=headers)
 
 
 def _manifest(request: HttpRequest, pk: str) -> tuple[Simulation, dict[str, Any]]:
     visible = Simulation.objects.visible_to(request.user)
-    related = visible.select_related("owner", "conversation", "retry_of", "rules_version")
-    simulation = get_object_or_404(related, pk=pk)
+    shown = ["owner", "conversation", "retry_of", "rules_version", "agent_run__agent"]
+    simulation = get_object_or_404(visible.select_related(*shown), pk=pk)
     return simulation, build_manifest(simulation, request.user)
 
 
-def _context(request: HttpRequest, pk: str, seen: str = "") -> dict[str, Any]:
+def _context(request: HttpRequest, pk: str | UUID) -> dict[str, Any]:
     visible = Simulation.objects.visible_to(request.user).with_queue_position()
-    simulation = get_object_or_404(
-        visible.select_related("owner", "assistant", "retry_of", "retried_as", "feedback"), pk=pk
-    )
+    shown = ["owner", "assistant", "retry_of", "retried_as", "feedback", "agent_run__agent"]
+    simulation = get_object_or_404(visible.select_related(*shown), pk=pk)
     conversation = _conversation(simulation)
     place = conversation.index(simulation)
     earlier, later = conversation[:place], conversation[place + 1 :]
-    stage, conversation_stage = _stage(simulation, earlier), _stage_of_all(earlier + later)
-    seen_stage, _, seen_conversation = seen.partition(".")
     is_owner = simulation.owner == request.user
     return {
         "simulation": simulation,
@@ -211,9 +230,7 @@ def _context(request: HttpRequest, pk: str, seen: str = "") -> dict[str, Any]:
         "is_owner": is_owner,
         "feedback_form": _feedback_form(getattr(simulation, "feedback", None)),
         "can_follow_up": is_owner and _may_be_answered(simulation),
-        "stage": f"{stage}.{conversation_stage}",
-        "has_moved": seen_stage != stage,
-        "conversation_has_moved": seen_conversation != conversation_stage,
+        "stage": stage_of(simulation, conversation),
         "poll_after": poll_after([simulation, *earlier, *later]),
         "run_timeout": settings.RUN_TIMEOUT,
         "can_read_articles": request.user.has_module(Module.KNOWLEDGE_BASE),
@@ -234,23 +251,3 @@ def _conversation(simulation: Simulation) -> list[Simulation]:
 def _may_be_answered(simulation: Simulation) -> bool:
     is_lost = simulation.is_stopping or simulation.status in {Status.FAILED, Status.CANCELLED}
     return not is_lost
-
-
-def _stage(simulation: Simulation, earlier: list[Simulation]) -> str:
-    """Changes with whatever the page shows of it, but for the passing time."""
-    seen = [
-        simulation.status,
-        str(simulation.queue_position or ""),
-        "grounded" if simulation.prompt else "",
-        "opened" if simulation.opened_at else "",
-        str(simulation.failed_attempts),
-        str(simulation.tool_rounds),
-        "searching" if simulation.awaits_outputs else "",
-        "behind" if earlier and not earlier[-1].is_terminal else "",
-        simulation.stop_reason,
-    ]
-    return "-".join(seen)
-
-
-def _stage_of_all(questions: list[Simulation]) -> str:
-    return "-".join(question.status[:2] + question.stop_reason[:1] for question in questions)

@@ -13,7 +13,7 @@ NO_SPACES = RegexValidator(r"^\S+\Z", "Take the spaces out: the provider's names
 
 
 class Tool(models.TextChoices):
-    """What an assistant may call; `simulations.tools` answers it."""
+    """What an assistant may call; `simulations.turns.tools` answers it."""
 
     SEARCH_KNOWLEDGE = "search_knowledge", "Search the knowledge base"
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower, Now
 from accounts.models import User
 from knowledge.revisions import ContentHistory, Revised, RevisedQuerySet
 from simulations.models.simulation import Simulation
-from simulations.phrases import (
+from simulations.sanitizing.phrases import (
     LONGEST_PHRASE,
     Phrase,
     PhraseKind,

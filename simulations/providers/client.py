@@ -51,7 +51,10 @@ def build_client() -> openai.OpenAI:
             base_url=settings.OPENAI_BASE_URL or OPENAI_URL,
             # The SDK repeats POSTs without an idempotency key: a second bill.
             max_retries=0,
-            http_client=openai.DefaultHttpxClient(transport=DeadlineTransport()),
+            # A redirect would take prompt and key to a server that nobody chose.
+            http_client=openai.DefaultHttpxClient(
+                transport=DeadlineTransport(), follow_redirects=False
+            ),
         )
     except openai.OpenAIError as error:
         raise ProviderError("The provider is not configured", code="not_configured") from error

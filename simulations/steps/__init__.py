@@ -4,8 +4,8 @@ Every write is a conditional UPDATE: what it finds changed since the claim, it l
 """
 
 from simulations.models import Simulation, Status
-from simulations.pacing import Pacing
 from simulations.providers import continues_runs
+from simulations.queue.pacing import Pacing
 from simulations.steps.base import Step
 from simulations.steps.discarding import DiscardRun
 from simulations.steps.finding import FindRun

@@ -12,12 +12,12 @@ from django.db.models.functions import Now
 from structlog.contextvars import bound_contextvars
 
 from config.request_id import NONE, request_id
-from simulations.failures import describe_refusal
 from simulations.models import Run, Simulation, SimulationQuerySet
-from simulations.outcomes import fail_simulation
-from simulations.pacing import Pacing
 from simulations.prepared import PreparedUpdate, Update
 from simulations.providers.base import Provider, ProviderError, RunReference
+from simulations.queue.pacing import Pacing
+from simulations.turns.failures import describe_refusal
+from simulations.turns.outcomes import fail_simulation
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 from structlog.contextvars import bound_contextvars
 
 from simulations.models import Erasure, RemoteDeletion
-from simulations.pacing import Pacing
 from simulations.providers.base import Provider, ProviderError
+from simulations.queue.pacing import Pacing
 from simulations.steps.base import Step
 
 logger = logging.getLogger(__name__)

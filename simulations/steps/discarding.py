@@ -11,11 +11,11 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from simulations.models import Run
-from simulations.outcomes import finish_discard
-from simulations.pacing import Pacing
 from simulations.providers.base import Provider, ProviderError, RunSnapshot, RunState
+from simulations.queue.pacing import Pacing
 from simulations.steps.base import BUSY_WAIT, Step
 from simulations.steps.finding import LOOKS_BEFORE_NEW_RUN, search_turn
+from simulations.turns.outcomes import finish_discard
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 
 from simulations.models import Run, Simulation, WebhookHint
-from simulations.outcomes import settle, settle_stopped
 from simulations.providers.base import Provider, RunSnapshot, Turn
 from simulations.steps.base import Step
 from simulations.steps.starting import StartingStep, StartRun, count_as_lost
-from simulations.turns import build_turn
+from simulations.turns.building import build_turn
+from simulations.turns.outcomes import settle, settle_stopped
 
 logger = logging.getLogger(__name__)
 

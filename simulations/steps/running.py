@@ -5,14 +5,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models.functions import Now
 
-from simulations.failures import describe_refusal
 from simulations.models import Run, Simulation, SimulationQuerySet, Status, StopReason
-from simulations.outcomes import (
-    MAX_POLL_WAIT,
-    fail_simulation,
-    settle,
-    settle_stopped,
-)
 from simulations.providers.base import (
     ContinuingProvider,
     Provider,
@@ -22,7 +15,14 @@ from simulations.providers.base import (
     RunState,
 )
 from simulations.steps.base import BUSY_WAIT, Step
-from simulations.turns import tool_outputs
+from simulations.turns.building import tool_outputs
+from simulations.turns.failures import describe_refusal
+from simulations.turns.outcomes import (
+    MAX_POLL_WAIT,
+    fail_simulation,
+    settle,
+    settle_stopped,
+)
 
 STOP_PATIENCE = timedelta(seconds=15)
 # Keys are exchanged now and then: a run that is paid for outlives so many refusals.

@@ -11,7 +11,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from simulations.failures import describe_refusal, describe_refused_run
 from simulations.models import (
     CONVERSATION_GONE,
     Citation,
@@ -21,15 +20,16 @@ from simulations.models import (
     SimulationQuerySet,
     Status,
 )
-from simulations.outcomes import (
-    accept_run,
-    fail_simulation,
-)
 from simulations.prepared import PreparedInsert, PreparedUpdate, Update
 from simulations.providers import sends_instructions
 from simulations.providers.base import OpenedTurn, Provider, ProviderError, RunSnapshot, Turn
 from simulations.steps.base import BUSY_WAIT, Step
-from simulations.turns import build_turn, ground
+from simulations.turns.building import build_turn, ground
+from simulations.turns.failures import describe_refusal, describe_refused_run
+from simulations.turns.outcomes import (
+    accept_run,
+    fail_simulation,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -87,13 +87,15 @@ def usage_file(request: HttpRequest, by: str) -> HttpResponse:
     """A CSV with a row for each month, user or assistant; `by` is one of DIVISIONS."""
     form = PeriodForm(request.GET)
     if not form.is_valid():
-        return HttpResponse(form.errors["months"][0], status=400, content_type="text/plain")
+        return HttpResponse(
+            form.errors["months"][0], status=400, content_type="text/plain; charset=utf-8"
+        )
     if by not in DIVISIONS:
         raise NotFound
     usages = DIVISIONS[by](Period.latest(form.cleaned_data["months"]))
     content = write_csv([by, *COLUMNS], map(cells, usages))
     disposition = f'attachment; filename="usage-by-{by}.csv"'
-    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-cache"}
+    headers = {"Content-Disposition": disposition}
     return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
 
 

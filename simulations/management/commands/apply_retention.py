@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from simulations.retention import RULES, count_old, forget_batch
+from simulations.privacy.retention import RULES, count_old, forget_batch
 
 
 class Command(BaseCommand):

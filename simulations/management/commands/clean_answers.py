@@ -5,9 +5,9 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from simulations.cleaning import current_rules
+from simulations.answer_rules.current import current_rules
+from simulations.answer_rules.recleaning import BATCH, apply_changes, find_changes
 from simulations.models import Simulation
-from simulations.recleaning import BATCH, apply_changes, find_changes
 
 
 class Command(BaseCommand):

@@ -1,0 +1,152 @@
+"""Agents over the API: for administrators alone."""
+
+from copy import copy
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError as ModelError
+from django.db import models
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema_view
+from rest_framework import serializers
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
+from rest_framework.views import APIView
+
+from accounts.api import TextField
+from accounts.models import User
+from accounts.permissions import IsAdmin
+from config.requests import check_empty, read_parameters
+from knowledge.curation_api import POSITION, CuratedView, check_cursor, created, page_of, save
+from knowledge.curation_serializers import PageParameters, WriteSerializer
+from simulations import services
+from simulations.agents import contract
+from simulations.api import AssistantField, accepted, read_idempotency_key
+from simulations.models import Agent, AgentRun, Assistant
+
+NAME_TAKEN: dict[str, list[str]] = {
+    "name": ["Another agent has this name: choose another one."],
+}
+
+
+class OwnerField(serializers.SlugRelatedField):
+    default_error_messages: ClassVar = {
+        "does_not_exist": "No user is named {value}.",
+        "invalid": "Send a username.",
+    }
+
+
+class AgentSerializer(WriteSerializer):
+    """`owner`: a username; `assistant`: an id, or null for whichever is the default one then."""
+
+    name = TextField(max_length=100)
+    query = TextField(trim_whitespace=False)
+    assistant = AssistantField(queryset=Assistant.objects.all(), required=False, allow_null=True)
+    owner = OwnerField(slug_field="username", queryset=User.objects.all())
+    schedule = TextField(max_length=100, allow_blank=True, required=False)
+    time_zone = TextField(max_length=64, required=False)
+
+    class Meta:
+        model = Agent
+        fields = [
+            "id",
+            "name",
+            "query",
+            "assistant",
+            "owner",
+            "is_enabled",
+            "schedule",
+            "time_zone",
+            "schedule_in_words",
+            "next_run_at",
+            "created_at",
+        ]
+        read_only_fields = ["id", "schedule_in_words", "next_run_at", "created_at"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        agent = copy(self.instance) if self.instance else Agent()
+        for name, value in attrs.items():
+            setattr(agent, name, value)
+        try:
+            # The one constraint is of the next time, which is set anew when it is saved.
+            agent.full_clean(validate_constraints=False)
+        except ModelError as error:
+            raise ValidationError(error.message_dict) from error
+        return attrs
+
+
+class AgentRunSerializer(serializers.ModelSerializer):
+    """`started_by`: a username, or null for the schedule. `skipped`: why it did not run, then
+    `times` in a row from `since` to `at`; else empty, with `simulation` and its `status`."""
+
+    started_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    status = serializers.CharField(source="simulation.status", default=None)
+
+    class Meta:
+        model = AgentRun
+        fields = ["id", "since", "at", "times", "started_by", "skipped", "simulation", "status"]
+
+
+class AgentPagination(CursorPagination):
+    page_size = 25
+    ordering = ("id",)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        read_parameters(PageParameters, request)
+        return check_cursor(self, super().decode_cursor(request), POSITION)
+
+
+class AgentRunPagination(AgentPagination):
+    ordering = ("-id",)
+
+
+@extend_schema_view(**contract.all_agents(AgentSerializer, PageParameters))
+class AgentsView(APIView):
+    permission_classes = [IsAdmin]
+
+    def get(self, request: Request) -> Response:
+        agents = Agent.objects.select_related("owner")
+        return page_of(self, AgentPagination(), agents, AgentSerializer)
+
+    def post(self, request: Request) -> Response:
+        serializer = AgentSerializer(data=request.data)
+        agent = save(serializer, taken=NAME_TAKEN)
+        return created(request, serializer, "api:agent", agent.pk)
+
+
+@extend_schema_view(**contract.one_agent(AgentSerializer))
+class AgentView(CuratedView):
+    serializer = AgentSerializer
+    taken: ClassVar = NAME_TAKEN
+
+    def get_permissions(self) -> list[Any]:
+        return [IsAdmin()]
+
+    def rows(self) -> models.QuerySet[Agent]:
+        return Agent.objects.all()
+
+    def remove(self, agent: Agent) -> None:
+        """What it asked stays with its owner."""
+        agent.delete()
+
+
+class AgentRunsView(APIView):
+    permission_classes = [IsAdmin]
+
+    @contract.agent_runs(AgentRunSerializer, PageParameters)
+    def get(self, request: Request, pk: int) -> Response:
+        runs = get_object_or_404(Agent, pk=pk).runs.select_related("started_by", "simulation")
+        return page_of(self, AgentRunPagination(), runs, AgentRunSerializer)
+
+
+class RunAgentView(APIView):
+    permission_classes = [IsAdmin]
+
+    @contract.run_agent
+    def post(self, request: Request, pk: int) -> Response:
+        check_empty(request)
+        key = read_idempotency_key(request)
+        agent = get_object_or_404(Agent, pk=pk)
+        simulation = services.run_agent(agent, started_by=request.user, idempotency_key=key)
+        return accepted(request, simulation)

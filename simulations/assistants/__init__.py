@@ -1,0 +1,1 @@
+"""Who answers: assistants in the admin, checked with the provider."""

@@ -1,0 +1,1 @@
+"""What questions and answers say of the knowledge: what it lacks, where an article was used."""

@@ -1,0 +1,1 @@
+"""A simulation as one document: its manifest, and its answer in Markdown."""

@@ -1,0 +1,1 @@
+"""Lists of simulations, for pages and API: what is asked for, page by page, line by line."""

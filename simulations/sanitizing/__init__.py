@@ -1,0 +1,1 @@
+"""What is taken out of an answer, by which phrases; pure."""

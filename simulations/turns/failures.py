@@ -1,0 +1,120 @@
+"""Why a simulation failed, in words that a user understands: fields for `fail_simulation`."""
+
+import re
+from typing import Any
+
+from django.conf import settings
+
+from simulations.models import ASSISTANT_REFUSED, StopReason
+from simulations.providers.base import ProviderError, RunSnapshot, RunState
+from simulations.turns.tools import MAX_ROUNDS
+
+CODE = re.compile(r"[a-z_]{1,64}")
+# What users can do about an end that the provider names in one word.
+ADVICE = {
+    "incomplete": "The answer was cut off before its end. Ask a narrower question.",
+    "expired": "The provider took too long. Retry it later.",
+    "cancelled": "The run was ended at the provider. Retry it.",
+    "failed": "The provider could not finish it. Retry it.",
+}
+
+# What an assistant asks for, by the provider's name of it.
+SETTINGS = {
+    "model": "model",
+    "instructions": "instructions",
+    "max_output_tokens": "number of output tokens",
+    "reasoning": "reasoning effort",
+    "temperature": "temperature",
+    "tools": "tools",
+}
+
+
+def describe_stop(reason: str) -> dict[str, Any]:
+    if reason == StopReason.TOOL_LIMIT:
+        return {
+            "code": "tool_limit",
+            "message": f"The assistant used its tools {MAX_ROUNDS} times and came to no answer. "
+            "Ask a narrower question.",
+            "status": 502,
+        }
+    seconds = int(settings.RUN_TIMEOUT.total_seconds())
+    return {
+        "code": "run_timeout",
+        "message": f"OpenAI run timeout: there was no answer within {seconds} s.",
+        "status": 504,
+    }
+
+
+def describe_end(result: RunSnapshot) -> dict[str, Any]:
+    if result.refusal:
+        return {
+            "code": "refused",
+            "message": f"The assistant declined to answer: {result.refusal}",
+            "status": 502,
+        }
+    if result.state is RunState.COMPLETED:
+        return {
+            "code": "empty_answer",
+            "message": "The assistant's answer was empty. Rephrase the query and submit it again.",
+            "status": 502,
+        }
+    # One word is a code; a sentence is the provider's own, for the administrators only.
+    reason = f" ({result.reason})" if CODE.fullmatch(result.reason) else ""
+    advice = ADVICE.get(result.status, "")
+    return {
+        "code": f"run_{result.status}",
+        "message": f"Assistant run failed with status: {result.status}{reason}. {advice}".strip(),
+        "status": 502,
+        "error_detail": result.reason,
+    }
+
+
+def describe_refused_run(error: ProviderError, asked_for: str, assistant: str) -> dict[str, Any]:
+    """Where the settings of an assistant are to blame, it says which and whose.
+
+    `asked_for`: the model or, on the assistants protocol, the remote assistant.
+    """
+    if knows_not(error, asked_for):
+        problem = f"The provider does not know “{asked_for}”, which the assistant"
+    elif setting := SETTINGS.get(error.param.partition(".")[0]):
+        problem = f"The provider refused the {setting} that the assistant"
+    else:
+        return describe_refusal(error)
+    return {
+        "code": ASSISTANT_REFUSED,
+        "message": f"{problem} “{assistant}” asks for. An administrator must correct the assistant "
+        "under Admin, Assistants; then retry the question.",
+        "status": 502,
+        "error_detail": error.message,
+    }
+
+
+def knows_not(error: ProviderError, asked_for: str) -> bool:
+    """Whether a model or remote assistant is unknown there, or closed to these credentials.
+
+    Other servers have no code for it, but name what they don't know.
+    """
+    is_named = bool(asked_for) and asked_for in error.message
+    return error.code == "model_not_found" or (error.status == 404 and is_named)
+
+
+def describe_refusal(error: ProviderError) -> dict[str, Any]:
+    """A failure that trying again won't cure.
+
+    The provider's own words can name organisations and keys: they go to the administrators.
+    """
+    if error.status in {401, 403} or error.code == "not_configured":
+        return {
+            "code": "provider_auth",
+            "message": "The provider refused the site's credentials. An administrator must check "
+            "OPENAI_API_KEY and what it may use.",
+            "status": 503,
+            "error_detail": error.message,
+        }
+    return {
+        "code": error.code,
+        "message": f"The provider refused the request ({error.code}). An administrator can see "
+        "its reasons beside this simulation.",
+        "status": 502,
+        "error_detail": error.message,
+    }
