@@ -8,13 +8,16 @@ from django.db.models import Max, QuerySet, Sum, Window
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django_otp.plugins.otp_totp.admin import TOTPDevice
 
+from accounts import second_factor
 from accounts.audit import AuditEntry
 from accounts.forms import NewUserForm, UserForm
 from accounts.models import ApiToken, FailedSignIn, User
 from config.admin import LargeTable
 
 admin.site.unregister(Group)  # the role says what a user may do
+admin.site.unregister(TOTPDevice)  # it would show keys
 
 
 @admin.register(AuditEntry)
@@ -51,22 +54,30 @@ class AuditEntryAdmin(LargeTable, admin.ModelAdmin):
 class UserAdmin(LargeTable, DjangoUserAdmin):
     form = UserForm
     add_form = NewUserForm
-    list_display = ["username", "email", "role", "module_list", "limit", "is_active", "last_login"]
-    list_filter = ["role", "is_active"]
+    list_display = ["username", "email", "role", "module_list", "limit", "is_active"]
+    list_display += ["two_factors", "last_login"]
+    list_filter = ["role", "is_active", ("second_factor_since", admin.EmptyFieldListFilter)]
     search_fields = ["username", "email", "first_name", "last_name"]
     filter_horizontal = []
-    readonly_fields = ["last_login", "date_joined"]
+    readonly_fields = ["last_login", "date_joined", "second_factor_since", "sign_ins_ended_at"]
+    actions = ["sign_out", "reset_second_factor"]
     access = ["role", "modules", "monthly_simulation_limit"]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
         ("Person", {"fields": ["first_name", "last_name", "email"]}),
         ("Access", {"fields": ["is_active", *access]}),
-        ("Dates", {"fields": ["last_login", "date_joined"]}),
+        ("Dates", {"fields": readonly_fields}),
     ]
     add_fieldsets = [
         (None, {"fields": ["username", "email", "usable_password", "password1", "password2"]}),
         ("Access", {"fields": access}),
     ]
+
+    @admin.action(description="Sign the chosen users out everywhere", permissions=["change"])
+    def sign_out(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        count = chosen.end_sign_ins()
+        who = "1 user is" if count == 1 else f"{count} users are"
+        messages.success(request, f"{who} signed out everywhere. API tokens go on working.")
 
     @admin.display(description="modules")
     def module_list(self, user: User) -> str:
@@ -75,6 +86,18 @@ class UserAdmin(LargeTable, DjangoUserAdmin):
     @admin.display(description="monthly limit", ordering="monthly_simulation_limit")
     def limit(self, user: User) -> int:
         return user.monthly_simulation_limit
+
+    @admin.display(description="second factor", boolean=True, ordering="second_factor_since")
+    def two_factors(self, user: User) -> bool:
+        return user.has_second_factor
+
+    @admin.action(description="Reset the second factor of the chosen users", permissions=["change"])
+    def reset_second_factor(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        reset = list(chosen.exclude(second_factor_since=None))
+        for user in reset:
+            second_factor.remove(user)
+        names = ", ".join(user.get_username() for user in reset) or "nobody"
+        messages.success(request, f"Reset for: {names}. They are signed out everywhere.")
 
 
 @admin.register(ApiToken)

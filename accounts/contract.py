@@ -18,7 +18,7 @@ def log_in(request: type[serializers.Serializer]) -> Any:
         operation_id="log_in",
         summary="Trade a username and password for a token",
         request=request,
-        responses={200: SignedInSerializer, 401: None},
+        responses={200: SignedInSerializer, 401: None, 403: None},
         examples=[
             OpenApiExample(
                 "Somebody",

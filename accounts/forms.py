@@ -78,16 +78,69 @@ class TokenForm(forms.Form):
         return timedelta(days=self.cleaned_data["days"])
 
 
-class NewPasswordForm(PasswordChangeForm):
-    """Also asks what is to become of tokens; sign-ins elsewhere end in any case.
+def confirm_password(request: HttpRequest, password: str) -> str:
+    """Failures count as failures to sign in: a session left open is no way to guess it."""
+    if authenticate(request, username=request.user.get_username(), password=password) is None:
+        lockout = find_lockout(request)
+        raise ValidationError(lockout.message if lockout else "This is not your current password.")
+    return password
 
-    Failures to name the current password count as failures to sign in: a session that was left
-    open is no way to guess it.
-    """
+
+class CodeForm(forms.Form):
+    """A code of the second factor, `of` the app, a recovery code, or either."""
+
+    kinds = {
+        "app": {
+            "label": "Code",
+            "help_text": "The six digits that your authenticator app shows for Sitrep.",
+            "attrs": {"autocomplete": "one-time-code", "inputmode": "numeric"},
+        },
+        "recovery": {
+            "label": "Recovery code",
+            "help_text": "One of those you kept when you set up the app. Each works once.",
+            "attrs": {"autocomplete": "off"},
+        },
+        "either": {
+            "label": "Code",
+            "help_text": "The six digits of your authenticator app, or a recovery code.",
+            "attrs": {"autocomplete": "one-time-code"},
+        },
+    }
+
+    code = forms.CharField(max_length=100, widget=forms.TextInput(attrs={"spellcheck": "false"}))
+
+    def __init__(self, *args: Any, of: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kind, code = self.kinds[of], self.fields["code"]
+        code.label, code.help_text = kind["label"], kind["help_text"]
+        code.widget.attrs |= kind["attrs"]
+
+
+class ConfirmedForm(CodeForm):
+    """A code and the password again, for what changes how one signs in."""
+
+    prefix = "factor"
+
+    password = forms.CharField(
+        label="Current password",
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_password(self) -> str:
+        return confirm_password(self.request, self.cleaned_data["password"])
+
+
+class NewPasswordForm(PasswordChangeForm):
+    """Also asks what is to become of tokens; sign-ins elsewhere end in any case."""
 
     prefix = "password"
     error_messages = PasswordChangeForm.error_messages | {
-        "password_incorrect": "This is not your current password.",
         "password_mismatch": "The two new passwords are not the same.",
     }
 
@@ -106,14 +159,10 @@ class NewPasswordForm(PasswordChangeForm):
         )
         del old.widget.attrs["autofocus"]
         old.label, new.label, again.label = "Current password", "New password", "New password again"
-        new.help_text = "At least 12 characters. Not a common password, nor one like your name."
+        new.help_text = (
+            "At least 12 characters. Not a common password, nor one like your name or this site’s."
+        )
         again.help_text = ""
 
     def clean_old_password(self) -> str:
-        password = self.cleaned_data["old_password"]
-        username = self.user.get_username()
-        if authenticate(self.request, username=username, password=password) is None:
-            lockout = find_lockout(self.request)
-            wrong = self.error_messages["password_incorrect"]
-            raise ValidationError(lockout.message if lockout else wrong)
-        return password
+        return confirm_password(self.request, self.cleaned_data["old_password"])

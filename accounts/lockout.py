@@ -8,10 +8,13 @@ against them. Unknown usernames are treated alike, so that a lockout tells nothi
 import math
 from typing import Any
 
+from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
+from axes.helpers import get_credentials
 from django.conf import settings
+from django.contrib.auth import user_login_failed
 from django.db.models import Max
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
 from config.errors import AppError
@@ -19,6 +22,38 @@ from config.errors import AppError
 
 class LockedOut(AppError):
     status_code = 429
+
+
+class LockoutHandler(AxesDatabaseHandler):
+    """As django-axes comes, it would also keep what was sent, and hide but a field `password`."""
+
+    def user_login_failed(
+        self, sender: Any, credentials: dict, request: HttpRequest | None = None, **kwargs: Any
+    ) -> None:
+        if request is None:
+            return
+        sent = request.GET, request.POST
+        request.GET = request.POST = QueryDict()
+        try:
+            super().user_login_failed(sender, credentials, request, **kwargs)
+        finally:
+            request.GET, request.POST = sent
+
+
+def check_not_locked_out(request: HttpRequest, username: str) -> None:
+    """For what is asked beside the password, which Django's `authenticate` knows nothing of."""
+    credentials = get_credentials(username)
+    if not AxesProxyHandler.is_allowed(request, credentials):
+        request.axes_locked_out, request.axes_credentials = True, credentials
+        raise find_lockout(request)
+
+
+def count_failure(request: HttpRequest, username: str) -> None:
+    """Raises LockedOut if it was one too many."""
+    credentials = get_credentials(username)
+    user_login_failed.send(sender=__name__, credentials=credentials, request=request)
+    if lockout := find_lockout(request):
+        raise lockout
 
 
 def find_lockout(request: HttpRequest) -> LockedOut | None:

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
+from django.utils.crypto import constant_time_compare, salted_hmac
 from knox.models import AbstractAuthToken, AuthTokenManager
 
 from accounts.audit import Audited, AuditedQuerySet
@@ -34,7 +35,22 @@ def default_monthly_limit() -> int:
     return settings.MONTHLY_SIMULATION_LIMIT
 
 
-class UserManager(DjangoUserManager.from_queryset(AuditedQuerySet)):
+class UserQuerySet(AuditedQuerySet):
+    def update(self, **changes: Any) -> int:
+        if changes.get("is_active") is False:
+            changes["sign_ins_ended_at"] = timezone.now()
+        return super().update(**changes)
+
+    update.alters_data = True
+
+    def end_sign_ins(self) -> int:
+        """Sessions and sign-ins over the API; programs keep their tokens."""
+        return self.update(sign_ins_ended_at=timezone.now())
+
+    end_sign_ins.alters_data = True
+
+
+class UserManager(DjangoUserManager.from_queryset(UserQuerySet)):
     def _create_user_object(
         self, username: str, email: str | None, password: str | None, **fields: Any
     ) -> "User":
@@ -65,15 +81,57 @@ class User(Audited, AbstractUser):
         default=default_monthly_limit,
         help_text="Simulations per calendar month (UTC). 0 means none.",
     )
+    second_factor_since = models.DateTimeField(
+        "second factor since",
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since when codes of an authenticator app are asked for at sign-in.",
+    )
+    sign_ins_ended_at = models.DateTimeField(
+        "sign-ins ended at",
+        null=True,
+        editable=False,
+        help_text="What was signed in before is over.",
+    )
 
     objects = UserManager()
     not_audited = frozenset({"last_login"})
     secrets = frozenset({"password"})
+    # Not with all the others, by whoever read the row some time ago.
+    written_by_name = frozenset({"sign_ins_ended_at", "second_factor_since"})
 
     class Meta(AbstractUser.Meta):
         constraints = [
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known")
         ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Disabling ends what is signed in; nothing that was read before brings it back."""
+        if not self._state.adding:
+            kwargs["update_fields"] = self._fields_to_write(kwargs.get("update_fields"))
+        super().save(*args, **kwargs)
+
+    def _fields_to_write(self, named: Iterable[str] | None) -> set[str]:
+        fields = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+        names = fields - self.written_by_name if named is None else set(named)
+        if "is_active" in names and not self.is_active:
+            self.sign_ins_ended_at = timezone.now()
+            names.add("sign_ins_ended_at")
+        return names
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Of what ends sessions and sign-ins when it changes.
+
+        The second factor is one of them, and that one is missing: so whoever is signed in has shown
+        all that is asked for now, and no request needs to look whether they have.
+        """
+        of_password = super()._get_session_auth_hash(secret)
+        others = (self.sign_ins_ended_at, self.second_factor_since, self.must_enrol)
+        if not any(others):
+            return of_password
+        marks = " ".join(str(mark) for mark in (of_password, *others))
+        return salted_hmac("accounts.User.sign_ins", marks, secret, algorithm="sha256").hexdigest()
 
     @property
     def is_staff(self) -> bool:
@@ -82,6 +140,15 @@ class User(Audited, AbstractUser):
     @property
     def is_superuser(self) -> bool:
         return self.role == Role.ADMIN
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.second_factor_since is not None
+
+    @property
+    def must_enrol(self) -> bool:
+        """They can't sign in until they have set up their second factor."""
+        return settings.SECOND_FACTOR_REQUIRED and self.is_staff and not self.has_second_factor
 
     def has_role(self, *roles: str) -> bool:
         return self.role in roles
@@ -133,7 +200,7 @@ class ApiTokenManager(AuthTokenManager.from_queryset(AuditedQuerySet)):
         )
 
     def usable_by(self, user: User) -> models.QuerySet["ApiToken"]:
-        """The user's tokens that have neither expired nor ended with an earlier password."""
+        """The user's tokens, without expired ones and sign-ins that are over."""
         marks = ["", user.get_session_auth_hash()]
         return self.filter(user=user, session_hash__in=marks, expiry__gt=timezone.now())
 
@@ -151,8 +218,9 @@ class ApiTokenManager(AuthTokenManager.from_queryset(AuditedQuerySet)):
 class ApiToken(Audited, AbstractAuthToken):
     """A bearer token: only its hash is stored, the token itself is shown once.
 
-    One that was traded for a password stands for a session, and ends with that password, however
-    it is changed. The others belong to programs, and outlive it.
+    One that was traded for a password stands for a session, and ends as that would: with that
+    password, however it is changed, or when its owner is disabled or signed out. The others belong
+    to programs, and outlive it.
     """
 
     # Writing the time of every request would cost each poll a query.
@@ -162,7 +230,7 @@ class ApiToken(Audited, AbstractAuthToken):
     name = models.CharField(max_length=100, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     session_hash = models.CharField(
-        max_length=64, blank=True, help_text="Of a sign-in: stands for the password it ends with."
+        max_length=64, blank=True, help_text="Of a sign-in: what it ends with."
     )
 
     objects = ApiTokenManager()
@@ -187,7 +255,7 @@ class ApiToken(Audited, AbstractAuthToken):
 
     @property
     def is_over(self) -> bool:
-        """Expired, or the password has changed since the sign-in. There are none without an end."""
+        """Expired, or the sign-in has ended. There are none without an end."""
         if self.expiry is None or self.expiry <= timezone.now():
             return True
         return self.is_sign_in and not constant_time_compare(
@@ -198,6 +266,21 @@ class ApiToken(Audited, AbstractAuthToken):
         now = timezone.now()
         if self.last_used_at is None or now - self.last_used_at > self.LAST_USED_PRECISION:
             ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+class RecoveryCode(models.Model):
+    """Stands in once for a code of the authenticator app; stored as a hash of its 120 bits."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.user}"
 
 
 class FailedSignIn(AccessAttempt):

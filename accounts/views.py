@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts import second_factor
 from accounts.forms import NewPasswordForm, SignInForm, TokenForm
 from accounts.models import ApiToken, Module, Role
 from accounts.permissions import check_role
@@ -34,6 +35,14 @@ class SignInView(LoginView):
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         spend_for_address(request)
         return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form: SignInForm) -> HttpResponse:
+        """Nobody is signed in yet of whom more than a password is asked."""
+        user = form.get_user()
+        if not (user.has_second_factor or user.must_enrol):
+            return super().form_valid(form)
+        second_factor.begin(self.request, user, user.backend, self.get_success_url())
+        return redirect("sign-in-enrol" if user.must_enrol else "sign-in-code")
 
 
 @require_safe

@@ -20,6 +20,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
+        self.stdout.write("Users to sign in as:")
         for username, role, modules in CAST:
             password = os.environ.get("DEMO_PASSWORD") or secrets.token_urlsafe(12)
             user, _ = User.objects.get_or_create(username=username)
