@@ -7,6 +7,7 @@ and their shape, come from here.
 
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
@@ -257,4 +258,9 @@ class SessionScheme(OpenApiAuthenticationExtension):
             "The site's own sign-in. What changes something needs the CSRF token too, in the "
             "header `X-CSRFToken`."
         )
-        return {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": text}
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": text,
+        }

@@ -94,6 +94,8 @@ class Environment:
     throttle_replays: int
     sign_in_failures: int
     sign_in_lockout_minutes: int
+    session_hours: int
+    session_idle_minutes: int
 
     ground_by_search: bool
 
@@ -184,6 +186,8 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         throttle_replays=read("THROTTLE_REPLAYS", to.whole(0), "120"),
         sign_in_failures=read("SIGN_IN_FAILURES", to.whole(1), "10"),
         sign_in_lockout_minutes=read("SIGN_IN_LOCKOUT_MINUTES", to.whole(1, 1440), "15"),
+        session_hours=read("SESSION_HOURS", to.whole(1, 720), "12"),
+        session_idle_minutes=read("SESSION_IDLE_MINUTES", to.whole(5, 1440), "60"),
         ground_by_search=read("GROUND_BY_SEARCH", to.boolean, "false"),
         retain_raw_answers_days=read("RETAIN_RAW_ANSWERS_DAYS", to.whole(0, TEN_YEARS), "0"),
         retain_prompts_days=read("RETAIN_PROMPTS_DAYS", to.whole(0, TEN_YEARS), "0"),

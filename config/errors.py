@@ -98,6 +98,7 @@ MESSAGES = {
     400: "The request could not be understood: check its address and its Host header.",
     403: Forbidden.message,
     404: NotFound.message,
+    405: "There is no such method here",
     413: PayloadTooLarge.message,
 }
 
@@ -180,7 +181,7 @@ def error_json(status: int, message: str) -> JsonResponse:
 
 
 class ApiMiddleware:
-    """Makes sure that an API client never gets a page, and how long it may keep an answer.
+    """Makes sure that an API client never gets a page.
 
     With DEBUG, or before a view is reached, Django answers failures with pages of its own.
     """
@@ -195,8 +196,7 @@ class ApiMiddleware:
         is_json = response.headers.get("Content-Type", "").startswith("application/json")
         if response.status_code >= 400 and not is_json:
             message = MESSAGES.get(response.status_code, AppError.message)
-            response = error_json(response.status_code, message)
-        response.headers.setdefault("Cache-Control", "private, no-cache")
+            return error_json(response.status_code, message)
         return response
 
 
@@ -227,10 +227,12 @@ def _app_error_page(request: HttpRequest, error: AppError) -> HttpResponse:
     return response
 
 
-def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
+def error_page(request: HttpRequest, status: int, message: str, kept: str = "") -> HttpResponse:
+    """`kept`: what somebody wrote, which must not be lost with the form."""
     if is_api(request):
         return error_json(status, message)
-    return render(request, "error.html", {"status": status, "message": message}, status=status)
+    page = {"status": status, "message": message, "kept": kept}
+    return render(request, "error.html", page, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -244,9 +246,13 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return error_page(
-        request, 403, "This form is no longer valid. Go back, reload the page and send it again."
-    )
+    message = "This form is no longer valid. Go back, reload the page and send it again."
+    return error_page(request, 403, message, kept=written(request))
+
+
+def written(request: HttpRequest) -> str:
+    """The question in a form, the one thing that people write for long."""
+    return request.POST.get("query", "")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

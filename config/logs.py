@@ -6,6 +6,7 @@ by its type and its places, without its message.
 """
 
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -21,7 +22,10 @@ from config.request_id import current_request_id
 Event = MutableMapping[str, Any]
 
 # What a call of a logger may add to its line, by `extra`.
-EXTRAS = ["duration_ms", "method", "provider_request_id", "retry_in", "route", "status", "user_id"]
+EXTRAS = ["address", "duration_ms", "method", "provider_request_id", "retry_in", "route", "status"]
+EXTRAS += ["user_id"]
+# What gunicorn says before it quotes a request that is no HTTP, or that broke it.
+UNREADABLE = re.compile(r"Invalid request from ip=[0-9a-f.:]+?(?=: )|Error handling request")
 # The innermost are the last.
 MAX_PLACES = 30
 # What Django raises when a connection is refused or breaks off.
@@ -47,7 +51,14 @@ def logging_config(level: str, *, for_machines: bool) -> dict[str, Any]:
     render: list[Callable[..., Any]] = (
         [tell_error, structlog.processors.JSONRenderer()]
         if for_machines
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                # Where rich is installed, its tracebacks show all variables, and take a second.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     )
     return {
         "version": 1,
@@ -120,7 +131,7 @@ def add_request_id(logger: Any, method: str, event: Event) -> Event:
 
 
 def drop_what_was_written(logger: Any, method: str, event: Event) -> Event:
-    """Celery puts the error's words into its message, Django address and host."""
+    """Celery puts the error's words into its message, Django address and host, gunicorn both."""
     record = event["_record"]
     if record.name == "celery.app.trace" and isinstance(getattr(record, "data", None), dict):
         return event | {"event": f"Task {record.data.get('name')} failed"}
@@ -128,6 +139,8 @@ def drop_what_was_written(logger: Any, method: str, event: Event) -> Event:
         return event | {"event": event["event"].partition(": ")[0]}
     if record.name.startswith("django.security."):
         return event | {"event": f"Refused: {record.name.rpartition('.')[2]}"}
+    if record.name == "gunicorn.error" and (match := UNREADABLE.match(event["event"])):
+        return event | {"event": match[0]}
     return event
 
 

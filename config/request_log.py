@@ -24,9 +24,12 @@ class RequestLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         start = time.perf_counter()
-        with structlog.contextvars.bound_contextvars():
+        try:
             response = self.get_response(request)
             self._log(request, response, time.perf_counter() - start)
+        finally:
+            # The next request of this thread is about another one, or about none.
+            structlog.contextvars.unbind_contextvars("simulation_id")
         return response
 
     def process_view(

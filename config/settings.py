@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from config.env import load_or_exit
 from config.logs import log_uncaught_errors, logging_config
@@ -26,6 +27,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.forms",
@@ -41,11 +44,13 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
-    "config.errors.ApiMiddleware",
     "config.request_log.RequestLogMiddleware",
-    "config.throttling.RateLimitMiddleware",
-    "django.middleware.security.SecurityMiddleware",
+    "config.headers.HeadersMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "config.errors.ApiMiddleware",
+    "config.refusals.RefusalMiddleware",
+    "config.throttling.RateLimitMiddleware",
     "config.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -105,6 +110,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": "accounts.passwords.ContextWordsValidator",
+        "OPTIONS": {"site_url": FRONTEND_URL},
+    },
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "simulations:list"
@@ -119,6 +128,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+AXES_HANDLER = "accounts.lockout.LockoutHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = ENV.sign_in_failures
 AXES_COOLOFF_TIME = timedelta(minutes=ENV.sign_in_lockout_minutes)
@@ -130,6 +140,12 @@ AXES_LOCKOUT_CALLABLE = "accounts.lockout.mark_locked_out"
 AXES_ENABLE_ADMIN = False  # accounts.admin shows what is of use
 AXES_DISABLE_ACCESS_LOG = True  # who signed in when is nobody's business for ever
 AXES_VERBOSE = False
+SESSION_ENGINE = "accounts.sessions"
+SESSION_LIFETIME = timedelta(hours=ENV.session_hours)
+SESSION_IDLE = timedelta(minutes=ENV.session_idle_minutes)
+# Of ADMINs; everybody may set one up.
+SECOND_FACTOR_REQUIRED = ENV.app_env == "production"
+OTP_TOTP_ISSUER = f"Sitrep at {urlsplit(FRONTEND_URL).hostname}"  # as the app lists it
 MONTHLY_SIMULATION_LIMIT = ENV.monthly_simulation_limit
 
 # --- Knowledge --------------------------------------------------------------------------------
@@ -257,18 +273,27 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": ["'self'"],
         "form-action": ["'self'"],
         "base-uri": ["'none'"],
+        "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
     }
 }
 CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_NAME = "sessionid"
 SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
+# No cookie of its own.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 X_FRAME_OPTIONS = "DENY"
 if FRONTEND_URL.startswith("https://"):
+    # No other host of the domain, and nobody without TLS, can plant a cookie of these names.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    # Probes are answered as they come, programs refused: see config.refusals.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^api/", r"^webhooks/", r"^metrics$"]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     # Preloading binds the whole domain for years: its owner's decision, not an application's.
@@ -292,6 +317,7 @@ USE_I18N = False
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site needs them
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts import api as accounts_api
+from accounts import second_factor_views as factor
 from accounts import token_api
 from accounts import views as accounts
 from config.contract_views import docs, schema
@@ -12,16 +13,18 @@ from knowledge import api as knowledge_api
 from knowledge import curation_api
 from knowledge import views as knowledge
 from knowledge.match_api import match
-from simulations import agents_api, list_views, rules_api
-from simulations import agents_views as agents
 from simulations import api as simulations_api
 from simulations import views as simulations
-from simulations.admin import curation_health
-from simulations.article_views import article_page
-from simulations.erasure_admin import erase_user
-from simulations.export import account_export
-from simulations.health import readyz
-from simulations.metrics import metrics
+from simulations.agents import api as agents_api
+from simulations.agents import views as agents
+from simulations.answer_rules import api as rules_api
+from simulations.curation.admin import curation_health
+from simulations.curation.article_views import article_page
+from simulations.listing import views as list_views
+from simulations.monitoring.health import readyz
+from simulations.monitoring.metrics import metrics
+from simulations.privacy.admin import erase_user
+from simulations.privacy.export import account_export
 from simulations.usage.views import usage_file, usage_page
 from simulations.webhooks import openai_webhook
 
@@ -93,6 +96,12 @@ knowledge_pages = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="simulations:list"), name="home"),
     path("sign-in/", accounts.SignInView.as_view(), name="login"),
+    path("sign-in/code/", factor.sign_in_code, name="sign-in-code"),
+    path("sign-in/enrol/", factor.sign_in_enrol, name="sign-in-enrol"),
+    path("account/second-factor/", factor.second_factor_page, name="second-factor"),
+    path("account/second-factor/enrol/", factor.second_factor_enrol, name="second-factor-enrol"),
+    path("account/second-factor/codes/", factor.second_factor_codes, name="second-factor-codes"),
+    path("account/second-factor/remove/", factor.second_factor_remove, name="second-factor-remove"),
     path("account/export/", account_export, name="account-export"),
     path("account/", accounts.account, name="account"),
     path("account/tokens/", accounts.token_new, name="token-new"),
