@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+AUDIT := .venv-audit
 
-.PHONY: help install demo run test lint openapi bench crashpoints chaos
+.PHONY: help install demo run test test-newer lint audit openapi bench crashpoints chaos
 help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Install what is pinned into .venv
 
@@ -24,6 +25,9 @@ run: $(STAMP) ## The one-machine service, with your own .env and key
 test: $(STAMP) ## The whole suite, on SQLite and, where they answer, on PostgreSQL and Redis
 	@exec $(BIN)/python -m tests
 
+test-newer: $(STAMP) ## The quick part of it on Python 3.13 too, in .venv-3.13, where that is installed
+	@exec $(BIN)/python -m tests.newer_python
+
 lint: $(STAMP) ## Style, import rules, missing migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,6 +36,14 @@ lint: $(STAMP) ## Style, import rules, missing migrations
 	@APP_ENV=production FRONTEND_URL=https://sitrep.example DATABASE_URL=postgresql://nobody@127.0.0.1/none \
 		DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+audit: $(AUDIT)/.installed ## Asks for known vulnerabilities of what is pinned; says so where nobody answers
+	@$(AUDIT)/bin/python -m scripts.audit
+
+$(AUDIT)/.installed: requirements-audit.txt
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	@touch $@
 
 openapi: $(STAMP) ## Writes docs/openapi.yaml anew, after a change of the API
 	@$(BIN)/python manage.py spectacular --file docs/openapi.yaml --validate --fail-on-warn

@@ -94,6 +94,7 @@ class Site:
             path = f"{LIST}?{urlencode(filters)}"
             yield self.ask(f"a list{name}", path)
             yield self.ask(f"a list{name} (admin)", path, "admin")
+        yield self.ask("a scrape of /metrics", "/metrics", "prometheus")
         yield self.ask(SUBMIT, LIST, body={"query": f"What about {uuid.uuid4()}?"})
 
 
@@ -111,6 +112,7 @@ def database(template: str = "template1") -> Iterator[str]:
 def environment(database: str) -> dict[str, str]:
     url = urlunsplit(urlsplit(services.DATABASE_URL)._replace(path=f"/{database}"))
     product = {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": SETTINGS, "LOG_LEVEL": "WARNING"}
+    product |= {"METRICS_TOKEN": "of-this-benchmark-alone"}
     return os.environ | services.environment() | product
 
 

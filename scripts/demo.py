@@ -10,7 +10,6 @@ from scripts.service import (
     EMBEDDED_WORKER,
     ROOT,
     free_port,
-    manage,
     prepare,
     require_free,
     serve,
@@ -24,11 +23,8 @@ def main() -> int:
     port = require_free(HOST, os.environ.get("PORT") or "3001")
     emulator_port = free_port()
     environment = demo_environment(port, emulator_port)
-    prepare(environment)
-    manage(environment, "seed_knowledge")
-    print(f"\nSitrep demo: http://{HOST}:{port}\n\nSign in as", flush=True)
-    manage(environment, "create_demo_users")
-    print("\nCtrl-C stops it.\n", flush=True)
+    prepare(environment, "seed_knowledge", "create_demo_users")
+    print(f"\nSitrep demo: http://{HOST}:{port}\n\nCtrl-C stops it.\n", flush=True)
     emulator = ["-m", "emulator", "--port", str(emulator_port), "--latency", "3"]
     processes = {
         "web": web(HOST, port),

@@ -14,6 +14,8 @@ from honcho.manager import Manager
 
 ROOT = Path(__file__).resolve().parent.parent
 
+MIGRATE = "migrate --verbosity 0"
+COLLECT = "collectstatic --noinput --verbosity 0"
 EMBEDDED_WORKER = [sys.executable, "manage.py", "embedded_worker"]
 # A thread: one process then owns all of its calls in flight, and every slice finds them. Just one:
 # a second would take slices away from other processes while it has nothing to do with them.
@@ -35,18 +37,24 @@ def web(host: str, port: int) -> list[str]:
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> None:
-    result = subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment)
+    manage_all(environment, shlex.join(arguments))
+
+
+def manage_all(environment: Mapping[str, str], *commands: str) -> None:
+    """In order, until one fails; that ends this process too."""
+    command = [sys.executable, "-m", "scripts.commands", *commands]
+    result = subprocess.run(command, cwd=ROOT, env=environment)
     if result.returncode:
         sys.exit(result.returncode)
 
 
-def prepare(environment: Mapping[str, str]) -> None:
-    manage(environment, "migrate", "--verbosity", "0")
-    collect_assets(environment)
+def prepare(environment: Mapping[str, str], *further: str) -> None:
+    """The database and the assets; then further management commands."""
+    manage_all(environment, MIGRATE, COLLECT, *further)
 
 
 def collect_assets(environment: Mapping[str, str]) -> None:
-    manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
+    manage_all(environment, COLLECT)
 
 
 def serve(processes: Mapping[str, list[str]], environment: Mapping[str, str]) -> int:

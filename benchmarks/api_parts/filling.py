@@ -1,7 +1,8 @@
 """A database with so many simulations that are over; run by itself, in that database's environment.
 
-Half of them are the analyst's. Of ten, one is cancelled, three failed, six are completed. They end
-before this month, of which the limit is counted. Thirty of the analyst's hold the word "zephyr".
+Each has its run. Half of them are the analyst's. Of ten, one is cancelled, three failed, six are
+completed. They end before this month, of which the limit is counted. Thirty of the analyst's hold
+the word "zephyr".
 """
 
 import json
@@ -9,6 +10,7 @@ import sys
 from datetime import timedelta
 
 import django
+from django.conf import settings
 from django.db import connection
 from django.db.models import Model
 
@@ -51,7 +53,7 @@ def multiply(template: Model, rows: int, other: int, changes: dict[str, str]) ->
 def main(rows: int) -> None:
     from accounts.models import ApiToken, Module, Role, User
     from simulations import services
-    from simulations.models import Simulation, Status
+    from simulations.models import Run, Simulation, Status
 
     limit = {"monthly_simulation_limit": 1_000_000, "modules": Module.values}
     analyst, other = (User.objects.create_user(name, **limit) for name in ("analyst", "other"))
@@ -75,9 +77,12 @@ def main(rows: int) -> None:
             "finished_at": MOMENT,
         },
     )
+    run = template.runs.create(outcome=Run.Outcome.COMPLETED, provider_id="resp_")
+    of_theirs = {"simulation_id": "md5('s' || n)::uuid", "provider_id": "'resp_' || n"}
+    multiply(run, rows, other.pk, of_theirs | {"id": "md5('r' || n)::uuid"})
     template.delete()
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE simulations_simulation, simulations_conversation")
+        cursor.execute("VACUUM ANALYZE")
     asked = services.submit(analyst, "How do we improve access control at the field office?")
     in_flight = {"admitted_at": asked.created_at, "due_at": asked.created_at + timedelta(days=1)}
     Simulation.objects.filter(pk=asked.pk).update(**in_flight)
@@ -86,6 +91,7 @@ def main(rows: int) -> None:
             position=number, slug=f"article-{number}", title="T", category="C", text="Text " * 500
         )
     tokens = {user.username: ApiToken.objects.create(user=user)[1] for user in (analyst, admin)}
+    tokens["prometheus"] = settings.METRICS_TOKEN
     print(json.dumps({"tokens": tokens, "simulation": str(asked.pk)}))
 
 

@@ -18,10 +18,10 @@ from django.db.models.functions import Now
 
 from benchmarks.capacity_parts.reference_app import app
 from simulations.models import Citation, Conversation, Run, Simulation, Status
-from simulations.outcomes import fail_simulation
 from simulations.providers.base import RunSnapshot, RunState, Turn
 from simulations.providers.responses import read_response
-from simulations.turns import build_turn, ground
+from simulations.turns.building import build_turn, ground
+from simulations.turns.outcomes import fail_simulation
 from tests.simulations.sanitizing.seeded import sanitize_answer
 
 logger = logging.getLogger(__name__)
