@@ -10,12 +10,13 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import ApiToken, Module, Role, User
-from knowledge.models import Article, Keyword
+from knowledge.models import Article, Keyword, KeywordArticle
 from simulations.engine import Engine
 from simulations.models import Run, Simulation
 from simulations.providers.client import build_client, get_client
 from tests.emulator.process import EmulatorProcess
 
+TESTS = Path(__file__).parent
 # Tests of the whole stack have processes of their own that use the database.
 WHOLE_STACK = {"e2e", "chaos", "crashpoints"}
 LANES = ["pure", "rows", "whole-stack"]
@@ -32,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", action="store_true", help="make docs/screenshots/ anew")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where the lane has nothing, nothing need be imported."""
+    is_part = collection_path.is_dir() and collection_path.parent == TESTS
+    is_in_lane = config.getoption("lane") != ["whole-stack"] or collection_path.name in WHOLE_STACK
+    return True if is_part and not is_in_lane else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     lanes = config.getoption("lane") or LANES
     others = [item for item in items if lane_of(item) not in lanes]
@@ -43,7 +51,7 @@ def lane_of(item: pytest.Item) -> str:
     fixtures = set(getattr(item, "fixturenames", ()))
     if item.get_closest_marker("django_db") or fixtures & USES_DATABASE:
         return "rows"
-    directory = item.path.relative_to(Path(__file__).parent).parts[0]
+    directory = item.path.relative_to(TESTS).parts[0]
     return "whole-stack" if directory in WHOLE_STACK else "pure"
 
 
@@ -154,13 +162,9 @@ def drive(engine: Engine) -> Drive:
 @pytest.fixture
 def articles(db: None) -> dict[str, Article]:
     """Two published articles and a draft, each brought by keywords."""
-    made = {}
-    for slug, status in [
-        ("alpha-001", "published"),
-        ("beta-001", "published"),
-        ("gamma-001", "draft"),
-    ]:
-        made[slug] = Article.objects.create(
+    statuses = {"alpha-001": "published", "beta-001": "published", "gamma-001": "draft"}
+    made = [
+        Article(
             slug=slug,
             title=f"Title of {slug}",
             category="Testing",
@@ -168,13 +172,15 @@ def articles(db: None) -> dict[str, Article]:
             text=f"Guards check every badge at the gate. This is the text of {slug}.",
             status=status,
         )
-    phrases = {
-        "badge": ["gamma-001", "beta-001"],
-        "gate": ["alpha-001", "beta-001"],
-        "secret": ["gamma-001"],
-    }
-    for position, (phrase, slugs) in enumerate(phrases.items(), start=1):
-        keyword = Keyword.objects.create(phrase=phrase, position=position)
-        for place, slug in enumerate(slugs, start=1):
-            keyword.links.create(article=made[slug], position=place)
-    return made
+        for slug, status in statuses.items()
+    ]
+    alpha, beta, gamma = Article.objects.bulk_create(made)
+    brought = {"badge": [gamma, beta], "gate": [alpha, beta], "secret": [gamma]}
+    phrases = [Keyword(phrase=phrase, position=place) for place, phrase in enumerate(brought, 1)]
+    links = [
+        KeywordArticle(keyword=keyword, article=article, position=place)
+        for keyword in Keyword.objects.bulk_create(phrases)
+        for place, article in enumerate(brought[keyword.phrase], start=1)
+    ]
+    KeywordArticle.objects.bulk_create(links)
+    return {article.slug: article for article in made}

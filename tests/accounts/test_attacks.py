@@ -5,6 +5,7 @@ Whose objects one gets at is in test_access_matrix, what tokens can be misused f
 
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from django.db.models.functions import Now
@@ -13,8 +14,8 @@ from django.test import Client
 from accounts.models import ApiToken, Role, User
 from knowledge.models import Article
 from simulations import services
+from simulations.agents.schedules import run_due_agents
 from simulations.models import Agent, Simulation, Status
-from simulations.schedules import run_due_agents
 from tests.conftest import ApiClient
 
 pytestmark = pytest.mark.django_db
@@ -216,3 +217,66 @@ def test_an_admin_spends_nobody_elses_month(analyst: User, admin: User) -> None:
     path = f"simulations/{answered.pk}/follow-ups"
     assert client.post_json(path, QUESTION).status_code == 403
     assert Simulation.objects.count() == before
+
+
+# --- Requests that are made up ----------------------------------------------------------------
+
+ELSEWHERE = [
+    *("https://evil.example/", "//evil.example/", "///evil.example", "/\\evil.example", "\\\\evil"),
+    *(
+        "javascript:alert(1)",
+        "http:evil.example",
+        "https:/evil.example",
+        "/\t/evil.example",
+        " //x",
+    ),
+]
+
+
+@pytest.mark.parametrize("place", ELSEWHERE)
+def test_signing_in_and_out_lead_nowhere_else(analyst: User, admin: User, place: str) -> None:
+    password = {"username": "analyst", "password": "pw"}
+    out = Client()
+    answers = [
+        Client().post("/sign-in/", password | {"next": place}),
+        Client().post("/sign-in/?" + urlencode({"next": place}), password),
+        sign_in(analyst).get("/sign-in/", {"next": place}),
+        sign_in(analyst).post("/sign-out/", {"next": place}),
+        sign_in(admin).get("/admin/login/", {"next": place}),
+        out.get("/admin/login/", {"next": place}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 302
+        url = urlsplit(answer.headers["Location"])
+        assert (url.scheme, url.netloc) == ("", "")
+        assert url.path in {"/simulations/", "/sign-in/", "/admin/"}
+    assert "evil" not in out.get(answers[-1].headers["Location"]).text
+
+
+def test_what_belongs_into_header_or_body_is_not_taken_from_the_address(analyst: User) -> None:
+    _, secret = ApiToken.objects.sign_in(analyst)
+    for name in ("token", "access_token", "Authorization", "sessionid"):
+        response = Client().get("/api/v1/me", {name: secret})
+        assert response.status_code == 401, name
+    in_address = "username=analyst&password=pw"
+    login = f"/api/v1/auth/login?{in_address}"
+    assert Client().post(login, {}, content_type=JSON).status_code == 400
+    client = Client()
+    assert client.post(f"/sign-in/?{in_address}").status_code == 200
+    assert client.get("/account/").status_code == 302
+    assert sign_in(analyst).post("/simulations/new/?query=Why").status_code == 400
+    assert not Simulation.objects.exists()
+
+
+def test_a_field_that_is_given_twice_gives_no_more(analyst: User, outsider: User) -> None:
+    theirs = services.submit(outsider, "A secret question?")
+    client, page = ApiClient(analyst), sign_in(analyst)
+    twice = client.get("/api/v1/simulations?status=PENDING&status=FAILED")
+    assert twice.status_code == 400
+    assert "status" in twice.json()["details"]
+    body = '{"query": "One?", "query": "Two?"}'
+    client.post("/api/v1/simulations", body, content_type=JSON)
+    page.post("/simulations/new/", {"query": ["Three?", "Four?"]})
+    own = Simulation.objects.exclude(pk=theirs.pk)
+    assert {simulation.owner for simulation in own} == {analyst}
+    assert {simulation.query for simulation in own} == {"Two?", "Four?"}

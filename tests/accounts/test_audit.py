@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.audit import HIDDEN, LONGEST_VALUE, AuditEntry, made_by
 from accounts.models import ApiToken, Module, Role, User
 from knowledge.models import Article, Keyword
+from simulations.agents.schedules import run_due_agents
 from simulations.models import Agent, AnswerRule, Assistant
-from simulations.schedules import run_due_agents
 from tests.conftest import ApiClient
 
 pytestmark = pytest.mark.django_db

@@ -126,6 +126,20 @@ def test_a_session_that_was_left_open_is_no_way_to_guess_the_password(analyst: U
     assert change("pw").status_code == 302
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("door", DOORS)
+def test_nothing_that_was_sent_is_kept(analyst: User, door: str) -> None:
+    sign_in(door, password="a-canary")
+    client = Client(REMOTE_ADDR=HOME)
+    client.force_login(analyst)
+    fields = ("old_password", "new_password1", "new_password2")
+    body = {f"password-{name}": "a-canary" for name in fields}
+    assert client.post("/account/password/?hint=a-canary", body).status_code == 400
+    kept = FailedSignIn.objects.get()
+    assert kept.failures_since_start == 2
+    assert "canary" not in str(FailedSignIn.objects.values())
+
+
 class CountingHasher(MD5PasswordHasher):
     hashed = 0
 

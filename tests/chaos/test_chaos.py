@@ -57,6 +57,7 @@ def test_a_plan_is_the_same_for_the_same_seed() -> None:
     assert {fault.kind for fault in SHORT.faults()} == set(SHORT.rates)
 
 
+@pytest.mark.skipif(services.ON_POSTGRESQL, reason="It asks no database: once is enough")
 @pytest.mark.parametrize("control", CONTROLS)
 def test_a_control_still_finds_the_rule_that_it_takes_out(control: str) -> None:
     """In a process of its own, which is sabotaged from then on."""

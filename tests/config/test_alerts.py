@@ -8,8 +8,8 @@ import pytest
 import yaml
 from prometheus_client.exposition import generate_latest
 
-from simulations.metrics import registry
 from simulations.models import EnginePulse, Tally
+from simulations.monitoring.metrics import registry
 
 RULES = yaml.safe_load(
     (Path(__file__).resolve().parents[2] / "deploy" / "prometheus-rules.yml").read_text("utf-8")

@@ -46,6 +46,18 @@ def test_images_are_pinned_to_a_version() -> None:
         assert re.search(r":\d+\.\d+(\.\d+)?-", image), image
 
 
+def test_the_image_holds_what_runs_and_no_history() -> None:
+    left_out = set((ROOT / ".dockerignore").read_text(encoding="utf-8").split())
+    assert {".git", ".venv", ".env", "var", "tests", "emulator", "scripts"} <= left_out
+
+
+def test_dependencies_are_pinned_each_to_one_version() -> None:
+    for path in [*ROOT.glob("requirements*.txt"), ROOT / "constraints.txt"]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith(("#", "-r ")):
+                assert re.match(r"[\w.-]+(\[[\w,]+\])?==[\w.]+( ;.*)?$", line), f"{path}: {line}"
+
+
 def test_redis_refuses_rather_than_forgets_and_there_are_several_workers() -> None:
     command = " ".join(COMPOSE["services"]["redis"]["command"])
     assert "--maxmemory-policy noeviction" in command

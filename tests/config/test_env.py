@@ -64,6 +64,8 @@ def test_defaults(base):
         "throttle_replays": 120,
         "sign_in_failures": 10,
         "sign_in_lockout_minutes": 15,
+        "session_hours": 12,
+        "session_idle_minutes": 60,
         "metrics_token": "",
         "openai_api_key": "",
         "openai_assistant_id": "",

@@ -69,6 +69,16 @@ def test_a_line_of_development_can_be_read() -> None:
     assert f"ValueError: {CANARY}" in line
 
 
+def test_a_line_of_development_does_not_show_the_variables_of_an_error() -> None:
+    try:
+        answer = CANARY * 2
+        raise ValueError(len(answer))
+    except ValueError as error:
+        line = line_of(record_of("What happened", error), for_machines=False)
+    assert "ValueError: 36" in line
+    assert CANARY * 2 not in line
+
+
 def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
     try:
         raise error from cause
@@ -95,13 +105,19 @@ def test_an_outage_of_the_database_is_one_short_line() -> None:
     assert "error" not in line
 
 
-def test_celery_s_and_django_s_own_messages_are_cut() -> None:
+def test_what_celery_django_and_gunicorn_say_is_cut() -> None:
     task = record_of(f"Task advance raised {CANARY}", name="celery.app.trace", data={"name": "go"})
     assert json.loads(line_of(task))["event"] == "Task go failed"
     request = record_of(f"Internal Server Error: /{CANARY}", name="django.request")
     assert json.loads(line_of(request))["event"] == "Internal Server Error"
     refused = record_of(f"Invalid host {CANARY}", name="django.security.DisallowedHost")
     assert json.loads(line_of(refused))["event"] == "Refused: DisallowedHost"
+    for said, told in [
+        (f"Invalid request from ip=::1: Invalid Header: '{CANARY}'", "Invalid request from ip=::1"),
+        (f"Error handling request GET /{CANARY}", "Error handling request"),
+        ("Listening at: http://127.0.0.1:3001", "Listening at: http://127.0.0.1:3001"),
+    ]:
+        assert json.loads(line_of(record_of(said, name="gunicorn.error")))["event"] == told
 
 
 @pytest.fixture
@@ -114,8 +130,10 @@ def lines() -> Iterator[io.StringIO]:
     logging.getLogger().removeHandler(handler)
 
 
-def parsed(lines: io.StringIO) -> list[dict[str, object]]:
-    return [json.loads(line) for line in lines.getvalue().splitlines()]
+def parsed(lines: io.StringIO, *, of_sign_ins: bool = False) -> list[dict[str, object]]:
+    """Those of sign-ins are apart: tests sign in where they need to."""
+    found = [json.loads(line) for line in lines.getvalue().splitlines()]
+    return [line for line in found if (line["logger"] == "sitrep.sign_in") == of_sign_ins]
 
 
 @pytest.mark.django_db
@@ -145,9 +163,48 @@ def test_a_request_s_line_names_the_user_and_the_simulation(
     browser = Client()
     browser.force_login(analyst)
     browser.get(f"/simulations/{key}/")
-    by_token, by_session = parsed(lines)
-    assert by_token["user_id"] == by_session["user_id"] == analyst.pk
+    browser.get("/account/")
+    by_token, by_session, another = parsed(lines)
+    assert by_token["user_id"] == by_session["user_id"] == another["user_id"] == analyst.pk
     assert by_token["simulation_id"] == by_session["simulation_id"] == key
+    assert "simulation_id" not in another
+
+
+@pytest.mark.parametrize("door", ["page", "api"])
+def test_who_signs_in_and_out_and_who_fails_to_is_told(
+    lines: io.StringIO, analyst: User, door: str
+) -> None:
+    client = Client(REMOTE_ADDR="192.0.2.10")
+    path = {"page": "/sign-in/", "api": "/api/v1/auth/login"}[door]
+    for password in (CANARY, "pw"):
+        body = {"username": "analyst", "password": password}
+        kind = {} if door == "page" else {"content_type": "application/json"}
+        client.post(path, body, **kind)
+    client.post("/sign-out/")
+    told = parsed(lines, of_sign_ins=True)
+    expected = [("Failed to sign in", None), ("Signed in", analyst.pk)]
+    if door == "page":
+        expected.append(("Signed out", analyst.pk))
+    assert [(line["event"], line["user_id"]) for line in told] == expected
+    assert {line["address"] for line in told} == {"192.0.2.10"}
+    assert all(line["request_id"] and line["timestamp"].endswith("Z") for line in told)
+    assert CANARY not in lines.getvalue()
+    assert "analyst" not in lines.getvalue()
+
+
+def test_who_is_refused_is_told(lines: io.StringIO, analyst: User) -> None:
+    """With what, by whom and how: the request's own line says it."""
+    ApiClient(analyst).post_json("agents", {})
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(analyst)
+    browser.post("/simulations/new/", {"query": CANARY})
+    browser.get("/usage/")
+    told = [line for line in parsed(lines) if line["logger"] == "sitrep.request"]
+    assert [(line["route"], line["status"], line["user_id"]) for line in told] == [
+        ("api/v1/agents", 403, analyst.pk),
+        ("simulations/new/", 403, analyst.pk),
+        ("usage/", 403, analyst.pk),
+    ]
 
 
 @pytest.mark.django_db

@@ -12,7 +12,8 @@ QUIET += ["--disable-component-update", "--no-first-run"]
 # The first two bring what they need, and pages are the same on each database: once is enough.
 ONCE = [
     *("test_demo.py", "test_service.py", "test_all_pages.py", "test_answers.py"),
-    *("test_live_pages.py", "test_matching_pages.py"),
+    *("test_live_pages.py", "test_matching_pages.py", "test_proxy.py"),
+    "test_second_factor.py",
 ]
 collect_ignore = ONCE if services.ON_POSTGRESQL else []
 

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,7 @@ class Template:
             "DEMO_PASSWORD": PASSWORD,
             "DATABASE_URL": self.url,
         }
-        service.manage(environment, "migrate", "--verbosity", "0")
-        if not services.HAS_ASSETS:
-            service.collect_assets(environment)
-        service.manage(environment, "seed_knowledge")
-        service.manage(environment, "create_demo_users")
+        prepare(environment, "seed_knowledge", "create_demo_users")
 
     def copy_to(self, directory: Path) -> str:
         """The URL of a copy."""
@@ -68,6 +65,7 @@ class Stack:
         self.log = directory / "log.txt"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.clients: dict[str, StackClient] = {}
+        self.cookies: dict[str, list[Any]] = {}
         self.emulator = EmulatorProcess(latency=latency)
         self.port = service.free_port()
         self.url = f"http://{HOST}:{self.port}"
@@ -121,7 +119,8 @@ class Stack:
                 if httpx2.get(f"{self.url}/healthz").status_code == 200:
                     return
             except httpx2.TransportError:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         raise AssertionError(f"The web process did not start:\n{self.log.read_text()[-2000:]}")
 
     def stop(self) -> None:
@@ -185,9 +184,9 @@ class Stack:
 class StackClient(httpx2.Client):
     """An API client that signs in with its password, as a user's script would."""
 
-    def __init__(self, url: str, username: str) -> None:
+    def __init__(self, url: str, username: str, password: str = PASSWORD) -> None:
         super().__init__(base_url=f"{url}/api/v1/", timeout=30)
-        body = {"username": username, "password": PASSWORD}
+        body = {"username": username, "password": password}
         token = self.post("auth/login", json=body).raise_for_status().json()["token"]
         self.headers["Authorization"] = f"Bearer {token}"
 
@@ -203,6 +202,12 @@ class StackClient(httpx2.Client):
                 return response.json()
             time.sleep(float(response.headers["Retry-After"]))
         raise AssertionError(f"Still {response.json()['status']} after {seconds} s")
+
+
+def prepare(environment: Mapping[str, str], *further: str) -> None:
+    """As the product's scripts do, without the assets where they are collected already."""
+    prepared = [service.MIGRATE] if services.HAS_ASSETS else [service.MIGRATE, service.COLLECT]
+    service.manage_all(environment, *prepared, *further)
 
 
 def create_database(directory: Path, template: str = "template1") -> str:

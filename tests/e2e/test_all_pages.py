@@ -90,11 +90,14 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def visitors(browser: Browser, stack: Stack) -> dict[str, Visitor]:
+def visitors(browser: Browser, stack: Stack) -> Iterator[dict[str, Visitor]]:
     """By username; nobody's too. Each signs in once."""
     stack.shell("from tests.pages.world import build_world; build_world()")
     users = {page.user for page in PAGES}
-    return {user: Visitor(browser, stack.url, user) for user in users}
+    visitors = {user: Visitor(browser, stack.url, user) for user in users}
+    yield visitors
+    for visitor in visitors.values():
+        visitor.page.context.close()
 
 
 @pytest.mark.parametrize("case", PAGES, ids=lambda case: case.name)

@@ -8,7 +8,7 @@ import pytest
 
 from scripts import service
 from tests import services
-from tests.e2e.stack import Stack, Template
+from tests.e2e.stack import Stack, Template, prepare
 from tests.e2e.test_main_job import QUERY
 
 MISSING = not (shutil.which("pg_dump") and shutil.which("pg_restore"))
@@ -57,7 +57,7 @@ def test_a_restored_database_answers_and_asks_on(template: Template, tmp_path: P
     try:
         options = ("--no-owner", "--exit-on-error", "--dbname", new.database)
         run("pg_restore", *options, dump)
-        service.prepare(new.environment)
+        prepare(new.environment)
         assert counts(new) == kept
         new.start_process("web", service.web("127.0.0.1", new.port))
         new.start_workers()

@@ -19,11 +19,8 @@ def expect_to_fit(page: Page, name: str) -> None:
         photograph(page, f"{name}-{width}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_question_shows_its_sources_while_it_is_written(
-    browser: Browser, stack: Stack, scheme: str
-) -> None:
-    with visit(browser, stack, "trainee", "/simulations/new/", color_scheme=scheme) as page:
+def test_a_question_shows_its_sources_while_it_is_written(browser: Browser, stack: Stack) -> None:
+    with visit(browser, stack, "trainee", "/simulations/new/") as page:
         sources = page.get_by_role("region", name="Knowledge that will be used")
         expect(sources).to_contain_text("the articles that come with it appear here")
         question = page.get_by_label("Your question")
@@ -35,7 +32,7 @@ def test_a_question_shows_its_sources_while_it_is_written(
         expect(sources.get_by_role("heading", name=TITLE)).to_have_count(0)
         question.fill(QUERY)
         expect(sources.get_by_role("heading", name=TITLE)).to_be_visible()
-        expect_to_fit(page, f"new-with-sources-{scheme}")
+        expect_to_fit(page, "new-with-sources")
 
 
 def test_sources_that_do_not_come_stand_in_nobody_s_way(browser: Browser, stack: Stack) -> None:
@@ -95,15 +92,12 @@ def test_what_is_written_before_the_scripts_have_come_has_its_preview(
         expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_curation_health_leads_to_a_new_keyword(
-    browser: Browser, stack: Stack, scheme: str
-) -> None:
+def test_curation_health_leads_to_a_new_keyword(browser: Browser, stack: Stack) -> None:
     client = stack.client("analyst")
     client.submit("How wide is the glacier tongue?").raise_for_status()
-    with visit(browser, stack, "admin", "/admin/", color_scheme=scheme) as page:
+    with visit(browser, stack, "admin", "/admin/") as page:
         page.get_by_role("link", name="Curation health").click()
-        expect_to_fit(page, f"curation-health-{scheme}")
+        expect_to_fit(page, "curation-health")
         page.set_viewport_size({"width": 1440, "height": 900})
         page.get_by_role("link", name="Keyword “glacier tongue”").first.click()
         expect(page.get_by_label("Phrase")).to_have_value("glacier tongue")

@@ -65,4 +65,4 @@ def test_the_sides_of_a_word_diff_are_the_texts(old: str, new: str) -> None:
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("unit", ["a\n", "a b ", "ab\ncd\n"])
 def test_long_texts_are_not_compared_in_square_time(unit: str) -> None:
-    diff_lines(unit * 100_000, "b" + unit * 99_999)
+    diff_lines(unit * 30_000, "b" + unit * 29_999)

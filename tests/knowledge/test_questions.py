@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def seed() -> None:
+    """Takes longer than all questions of a test."""
     call_command("seed_knowledge", verbosity=0)
 
 
@@ -24,23 +25,20 @@ def slugs(question: str, limit: int = 3) -> list[str]:
 
 
 @pytest.mark.usefixtures("seed")
-@pytest.mark.parametrize(
-    ("question", "first"),
-    [
-        ("What do we do when a convoy gets stuck at a checkpoint?", "convoy-movement-001"),
-        ("How do we protect laptops when crossing a border?", "infosec-intro-001"),
-        ("Which first hours matter after an abduction?", "abduction-response-001"),
-    ],
-)
-def test_a_question_brings_what_it_is_about(question: str, first: str) -> None:
-    assert slugs(question)[0] == first
-    assert len(slugs(question)) <= 3
+def test_a_question_brings_what_it_is_about() -> None:
+    first = {
+        "What do we do when a convoy gets stuck at a checkpoint?": "convoy-movement-001",
+        "How do we protect laptops when crossing a border?": "infosec-intro-001",
+        "Which first hours matter after an abduction?": "abduction-response-001",
+    }
+    found = {question: slugs(question) for question in first}
+    assert {question: "".join(brought[:1]) for question, brought in found.items()} == first
+    assert max(map(len, found.values())) <= 3
 
 
 @pytest.mark.usefixtures("seed")
-@pytest.mark.parametrize(
-    "question",
-    [
+def test_an_unrelated_question_brings_nothing() -> None:
+    questions = [
         "How do I bake a chocolate cake for the office?",
         "What is the capital of France?",
         "Write me a poem about the sea.",
@@ -49,10 +47,9 @@ def test_a_question_brings_what_it_is_about(question: str, first: str) -> None:
         "?",
         "",
         '"\0\ud800 (* OR',
-    ],
-)
-def test_an_unrelated_question_brings_nothing(question: str) -> None:
-    assert slugs(question) == []
+    ]
+    found = {question: slugs(question) for question in questions}
+    assert {question: brought for question, brought in found.items() if brought} == {}
 
 
 def publish(slug: str, text: str, title: str = "Title", status: str = "published") -> None:

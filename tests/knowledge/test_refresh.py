@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -66,14 +66,24 @@ class Reader:
 
 
 @pytest.fixture
-def readers(transactional_db: None, articles: dict[str, Article]) -> Iterator[list[Reader]]:
-    readers = [Reader(str(connection.settings_dict["NAME"])) for _ in range(2)]
-    yield readers
+def start_reader(
+    transactional_db: None, articles: dict[str, Article]
+) -> Iterator[Callable[[], Reader]]:
+    readers: list[Reader] = []
+
+    def start() -> Reader:
+        readers.append(Reader(str(connection.settings_dict["NAME"])))
+        return readers[-1]
+
+    yield start
     for reader in readers:
         reader.stop()
 
 
-def test_an_edit_reaches_every_process_without_a_storm_of_queries(readers: list[Reader]) -> None:
+def test_an_edit_reaches_every_process_without_a_storm_of_queries(
+    start_reader: Callable[[], Reader],
+) -> None:
+    readers = [start_reader(), start_reader()]
     for reader in readers:
         assert reader.ask("a gate")[0] == ["alpha-001", "beta-001"]
     Keyword.objects.filter(phrase="gate").update(phrase="portal")
@@ -89,8 +99,10 @@ def test_an_edit_reaches_every_process_without_a_storm_of_queries(readers: list[
         assert queries <= 5  # the stamp, perhaps once more; the keywords, their links, the articles
 
 
-def test_without_an_edit_a_busy_process_asks_for_the_stamp_alone(readers: list[Reader]) -> None:
-    [reader, _] = readers
+def test_without_an_edit_a_busy_process_asks_for_the_stamp_alone(
+    start_reader: Callable[[], Reader],
+) -> None:
+    reader = start_reader()
     reader.ask("a gate")
     begun = time.monotonic()
     answers = [reader.ask("a gate") for _ in range(200)]

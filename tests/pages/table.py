@@ -13,6 +13,7 @@ ARTICLE = "field-security-handbook-001"
 DRAFT = 9001  # the key of an article, as the admin names it
 AGENT = 9002
 AUDITED = 9003
+LEAVING = 9004
 
 ANSWERED, FOLLOWED_UP, RUNNING, QUEUED, FAILED, CANCELLED = (UUID(int=n) for n in range(1, 7))
 
@@ -59,6 +60,7 @@ PAGES = [
     PageCase("forbidden", KNOWLEDGE, user="trainee", status=403),
     PageCase("not-found", "/nowhere/", status=404),
     PageCase("account", "/account/"),
+    PageCase("second-factor", "/account/second-factor/"),
     PageCase("agents", "/agents/", user="admin"),
     PageCase("agent", f"/agents/{AGENT}/", user="admin"),
     PageCase("admin", ADMIN, user="admin"),
@@ -85,6 +87,9 @@ PAGES = [
     PageCase("admin-audit-entry", f"{ADMIN}accounts/auditentry/{AUDITED}/change/", user="admin"),
     PageCase("admin-users", f"{ADMIN}accounts/user/", user="admin"),
     PageCase("admin-user-new", f"{ADMIN}accounts/user/add/", user="admin"),
+    PageCase("admin-erase", f"{ADMIN}accounts/user/{LEAVING}/erase/", user="admin"),
+    PageCase("admin-erasures", f"{ADMIN}simulations/erasure/", user="admin"),
+    PageCase("admin-failed-sign-ins", f"{ADMIN}accounts/failedsignin/", user="admin"),
     PageCase("admin-tokens", f"{ADMIN}accounts/apitoken/", user="admin"),
 ]
 
@@ -96,6 +101,12 @@ NOT_PAGES = {
     "token-revoke",
     "password-change",
     "account-export",
+    # Those of the second factor that need a code have their test: e2e/test_second_factor.py.
+    "sign-in-code",
+    "sign-in-enrol",
+    "second-factor-enrol",
+    "second-factor-codes",
+    "second-factor-remove",
     "agents:run",
     "simulations:cancel",
     "simulations:retry",

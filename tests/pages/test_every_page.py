@@ -43,11 +43,14 @@ def look(client: Client, page: PageCase) -> int:
     with CaptureQueriesContext(connection) as queries:
         response = client.get(page.path)
     assert response.status_code == page.status, page.name
+    if page.user:
+        way_out = "/admin/logout/" if page.is_admin else "/sign-out/"
+        assert f'action="{way_out}"' in response.text, f"{page.name}: no way to sign out"
     return sum(not query["sql"].startswith(TRANSACTIONS) for query in queries)
 
 
 @pytest.mark.django_db
-def test_no_page_asks_the_database_often() -> None:
+def test_no_page_asks_the_database_often_and_each_lets_one_sign_out() -> None:
     build_world()
     signed_in = clients()
     counts = {page.name: look(signed_in[page.user], page) for page in PAGES}

@@ -9,14 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.audit import AuditEntry
 from accounts.models import ApiToken, Module, Role, User
 from knowledge.models import Article, Keyword
-from simulations.cleaning import current_rules
+from simulations.answer_rules.current import current_rules
 from simulations.models import Agent, Assistant, Conversation, Run, Simulation, Status
-from simulations.turns import ground
+from simulations.turns.building import ground
 from tests.pages.table import (
     AGENT,
     ANSWERED,
@@ -25,6 +26,7 @@ from tests.pages.table import (
     DRAFT,
     FAILED,
     FOLLOWED_UP,
+    LEAVING,
     QUEUED,
     RUNNING,
 )
@@ -73,7 +75,9 @@ PAST = 240
 MONTH = timedelta(days=30)
 
 
+@transaction.atomic
 def build_world() -> None:
+    """All at once: a worker that runs beside it must not see what is not finished."""
     call_command("seed_knowledge", verbosity=0)
     cast = make_cast()
     assistants = [Assistant.objects.current(), Assistant.objects.create(name="Travel desk")]
@@ -135,6 +139,7 @@ def make_cast() -> dict[str, User]:
     for name in ["admin", "analyst", "trainee", "planner", "watch-officer"]:
         role = Role.ADMIN if name == "admin" else Role.ANALYST
         defaults = {"role": role, "modules": modules.get(name, Module.values)}
+        defaults |= {"pk": LEAVING} if name == "watch-officer" else {}
         User.objects.get_or_create(username=name, defaults=defaults)
     return {user.username: user for user in User.objects.exclude(username="trainee")}
 

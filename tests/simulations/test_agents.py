@@ -7,17 +7,19 @@ import pytest
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.models import ProtectedError
 from django.db.models.functions import Now
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Module, User
-from simulations import schedules, services
-from simulations.claims import look_for_work
+from simulations import services
+from simulations.agents import schedules
+from simulations.agents.schedules import run_due_agents
 from simulations.engine import Engine
 from simulations.models import Agent, AgentRun, Assistant, Simulation, Status
+from simulations.queue.claims import look_for_work
 from simulations.quota import Quota
-from simulations.schedules import run_due_agents
 from tests.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +52,20 @@ def test_a_due_agent_asks_its_question_once(agent: Agent, analyst: User) -> None
     assert (run.simulation, run.started_by, run.skipped) == (simulation, None, "")
     agent.refresh_from_db()
     assert timedelta(0) < agent.next_run_at - timezone.now() <= timedelta(minutes=1)
+
+
+def test_the_page_of_what_it_asked_names_it(agent: Agent, admin: User) -> None:
+    own = services.submit(agent.owner, "Who opens the barrier?")
+    make_agent_due()
+    run_due_agents()
+    for user, link in [(agent.owner, False), (admin, True)]:
+        client = Client()
+        client.force_login(user)
+        page = client.get(f"/simulations/{agent.runs.get().simulation_id}/").text
+        assert "through the agent" in page
+        assert "Gate watch" in page
+        assert (f'href="/agents/{agent.pk}/"' in page) == link
+        assert "through the agent" not in client.get(f"/simulations/{own.pk}/").text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,11 +9,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from config.settings import CURATION_MAX_AGE
-from simulations import cleaning, services
-from simulations.cleaning import RulesCache, current_rules
+from simulations import services
+from simulations.answer_rules import current
+from simulations.answer_rules.current import RulesCache, current_rules
 from simulations.models import AnswerRule, RulesVersion
 from simulations.models.rules import MAX_RULES
-from simulations.sanitizing import NO_ANALYSIS
+from simulations.sanitizing.cleaner import NO_ANALYSIS
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess
 from tests.simulations.sanitizing.oracle import joined
@@ -96,7 +97,7 @@ def test_rules_are_read_when_they_are_old_and_compiled_when_they_have_changed(
 ) -> None:
     assert timedelta(seconds=2) >= CURATION_MAX_AGE
     clock = 1000.0
-    monkeypatch.setattr(cleaning.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(current.time, "monotonic", lambda: clock)
     cache = RulesCache()
     with django_assert_num_queries(2):
         first = cache.get(CURATION_MAX_AGE)

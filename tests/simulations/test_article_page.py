@@ -5,7 +5,8 @@ from django.test import Client
 
 from accounts.models import User
 from knowledge.models import Article
-from simulations import article_views, services
+from simulations import services
+from simulations.curation import article_views
 from simulations.models import Simulation
 
 pytestmark = pytest.mark.django_db

@@ -9,9 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from knowledge.models import Article, Keyword
-from simulations import curation
+from simulations.curation import health
+from simulations.curation.terms import frequent_terms, terms_of
 from simulations.models import Assistant, Conversation, Simulation
-from simulations.terms import frequent_terms, terms_of
 
 pytestmark = pytest.mark.django_db
 
@@ -72,7 +72,7 @@ def test_frequent_terms_count_texts_and_a_pair_stands_for_its_words() -> None:
 
 def test_keywords_without_a_published_article(articles: dict[str, Article]) -> None:
     Keyword.objects.create(phrase="nothing")
-    assert curation.examine().idle_keywords == ["secret", "nothing"]
+    assert health.examine().idle_keywords == ["secret", "nothing"]
 
 
 def test_published_articles_that_no_question_gets(articles: dict[str, Article]) -> None:
@@ -80,7 +80,7 @@ def test_published_articles_that_no_question_gets(articles: dict[str, Article]) 
     for number in range(4):
         add_article(f"crowd-{number}", "crowd")
     add_article("draft", status="draft")
-    found = curation.examine().unreached
+    found = health.examine().unreached
     assert [(unreached.article.slug, unreached.has_keywords) for unreached in found] == [
         ("crowd-3", True),
         ("lonely", False),
@@ -90,7 +90,7 @@ def test_published_articles_that_no_question_gets(articles: dict[str, Article]) 
 def test_keywords_that_never_change_anything(articles: dict[str, Article]) -> None:
     late = Keyword.objects.create(phrase="the gatehouse")
     late.links.create(article=articles["beta-001"])
-    [found] = curation.examine().shadowed
+    [found] = health.examine().shadowed
     assert (found.keyword, found.by) == ("the gatehouse", ("gate",))
 
 
@@ -98,7 +98,7 @@ def test_articles_too_long_and_what_is_cut(articles: dict[str, Article]) -> None
     add_article("fits", text="x" * 4000)
     add_article("long", text="x" * 4010)
     add_article("longer", text="😀" * 2100, status="draft")
-    found = curation.examine().long_articles
+    found = health.examine().long_articles
     assert [(long.article.slug, long.length, long.cut) for long in found] == [
         ("longer", 4200, 200),
         ("long", 4010, 10),
@@ -112,7 +112,7 @@ def test_questions_that_nothing_matches_now(
     ask(outsider, "how  wide is the RIVER?", "Which river?")
     ask(analyst, "The river of old", days_ago=31)
     ask(analyst, "A retry about the river", retry_of=ask(analyst, "badge")[0])
-    found = curation.examine().unmatched
+    found = health.examine().unmatched
     assert (found.read, found.is_all, found.count) == (6, True, 4)
     assert [(query.query, query.count, query.phrase) for query in found.queries] == [
         ("how  wide is the RIVER?", 2, "river"),
@@ -121,18 +121,18 @@ def test_questions_that_nothing_matches_now(
     ]
     assert found.terms == [("river", 3), ("wide", 2)]
     add_article("river", "river")
-    assert [query.query for query in curation.examine().unmatched.queries] == ["A secret place"]
+    assert [query.query for query in health.examine().unmatched.queries] == ["A secret place"]
 
 
 def test_only_the_latest_questions_are_read(
     analyst: User, articles: dict[str, Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curation, "MAX_QUERIES", 2)
+    monkeypatch.setattr(health, "MAX_QUERIES", 2)
     ask(analyst, "The oldest", days_ago=2)
     ask(analyst, "Older", days_ago=1)
-    assert curation.examine().unmatched.is_all
+    assert health.examine().unmatched.is_all
     ask(analyst, "Latest")
-    found = curation.examine().unmatched
+    found = health.examine().unmatched
     assert (found.read, found.is_all) == (2, False)
     assert [query.query for query in found.queries] == ["Latest", "Older"]
 
@@ -141,15 +141,15 @@ def test_one_look_costs_a_handful_of_queries(
     analyst: User, articles: dict[str, Article], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     ask(analyst, *(f"Question {number}" for number in range(30)))
-    curation.examine()
+    health.examine()
     with django_assert_num_queries(
         5
     ):  # the stamp, published slugs, long articles, questions, feedback
-        curation.examine()
+        health.examine()
     add_article("lonely")
-    curation.examine()
+    health.examine()
     with django_assert_num_queries(6):  # and the unreached ones
-        curation.examine()
+        health.examine()
 
 
 # --- The page ---------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_it_shows_findings_and_starts_keywords_from_them(
 def test_it_says_how_many_questions_it_left_out(
     admin: User, analyst: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curation, "MAX_QUERIES", 1)
+    monkeypatch.setattr(health, "MAX_QUERIES", 1)
     ask(analyst, "One", "Two")
     assert "only the latest 1 question since" in signed_in(admin).get(PAGE).content.decode()
 

@@ -14,8 +14,8 @@ from django.test import Client
 from accounts.models import ApiToken, User
 from simulations import services
 from simulations.engine import Engine
-from simulations.erasing import carry_on, request_erasure
 from simulations.models import Agent, Conversation, Erasure, RemoteDeletion, Simulation
+from simulations.privacy.erasing import carry_on, request_erasure
 from simulations.steps.deleting import MAX_ATTEMPTS
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess

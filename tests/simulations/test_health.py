@@ -11,10 +11,10 @@ from pytest_django import Settings
 
 from accounts.models import User
 from simulations import services, tasks
-from simulations.metrics import POLL
 from simulations.models import EnginePulse, Simulation, Tally
+from simulations.monitoring.metrics import POLL
+from simulations.monitoring.pulse import Pulse, pulse
 from simulations.providers.base import ProviderError
-from simulations.pulse import Pulse, pulse
 from simulations.steps.running import FetchRun
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess
@@ -90,7 +90,7 @@ def test_without_the_token_there_are_no_figures() -> None:
 @pytest.mark.usefixtures("alive")
 def test_a_broker_that_is_away_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EMBEDDED_BROKER = False
-    monkeypatch.setattr("simulations.health.app", broker_at("redis://127.0.0.1:9/0"))
+    monkeypatch.setattr("simulations.monitoring.health.app", broker_at("redis://127.0.0.1:9/0"))
     status, body = ready()
     assert (status, body["checks"]["broker"][:22]) == (503, "It can't be reached. Q")
 

@@ -12,10 +12,10 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from knowledge.models import Article
 from simulations import services
-from simulations.cleaning import current_rules
+from simulations.answer_rules.current import current_rules
 from simulations.models import Assistant, Simulation, Status
-from simulations.sanitizing import NO_ANALYSIS
-from simulations.turns import ground
+from simulations.sanitizing.cleaner import NO_ANALYSIS
+from simulations.turns.building import ground
 from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess
 

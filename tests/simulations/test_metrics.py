@@ -13,13 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import User
-from simulations import services, tools
-from simulations.metrics import FAULTS
+from simulations import services
 from simulations.models import Assistant, Conversation, Run, Simulation, Status, ToolCall
-from simulations.outcomes import MOVED_ON
+from simulations.monitoring.metrics import FAULTS
 from simulations.providers.base import ProviderError
 from simulations.steps.running import NOT_ENDED
 from simulations.steps.starting import count_as_lost, describe_fault
+from simulations.turns import tools
+from simulations.turns.outcomes import MOVED_ON
 
 pytestmark = pytest.mark.django_db
 

@@ -12,17 +12,18 @@ from kombu import Producer
 from pytest_django import Settings
 
 from accounts.models import User
-from simulations import services, turns
-from simulations.admission import admit
-from simulations.claims import claim
+from simulations import services
 from simulations.engine import Engine
 from simulations.models import Run, Simulation, Status
 from simulations.providers import get_provider
 from simulations.providers.base import ProviderError, RunReference
 from simulations.providers.client import OPENAI_URL, DeadlineTransport, build_client, get_client
+from simulations.queue.admission import admit
+from simulations.queue.claims import claim
 from simulations.steps import next_step, starting
 from simulations.steps.running import REFUSALS_OUTLIVED
-from simulations.turns import ground
+from simulations.turns import building
+from simulations.turns.building import ground
 from tests.conftest import ApiClient, Drive, make_due
 from tests.emulator.process import EmulatorProcess
 from tests.simulations.test_engine import start
@@ -81,7 +82,7 @@ def test_a_running_row_that_cannot_be_worked_on_fails_and_its_run_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     earlier = drive(services.submit(analyst, "A question?"))
-    monkeypatch.setattr(turns, "answer_call", lambda *args: 1 / 0)
+    monkeypatch.setattr(building, "answer_call", lambda *args: 1 / 0)
     bad = services.follow_up(analyst, earlier, "And? [[tool:search_knowledge]]")
     following = services.follow_up(analyst, earlier, "And then?")
     assert drive(bad).error_code == "internal_error"

@@ -7,6 +7,7 @@ import pytest
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Module, User
@@ -479,6 +480,29 @@ def stage_of(page: Client, simulation: Simulation) -> str:
     return seen
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "Who?"},
+        {"opened_at": timezone.now()},
+        {"failed_attempts": 2},
+        {"tool_rounds": 1},
+        {"awaits_outputs": True},
+        {"stop_reason": "cancel"},
+        {"status": "CANCELLED", "due_at": None, "finished_at": timezone.now()},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_a_page_shows_is_news(
+    page: Client, running: Simulation, change: dict[str, object]
+) -> None:
+    Simulation.objects.filter(pk=running.pk).update(prompt="", opened_at=None)
+    seen = stage_of(page, running)
+    assert page.get(url(running, "status"), {"seen": seen}).status_code == 204
+    Simulation.objects.filter(pk=running.pk).update(**change)
+    assert page.get(url(running, "status"), {"seen": seen}).status_code == 200
+
+
 def test_a_long_conversation_costs_one_query(
     page: Client, answered: Simulation, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -486,11 +510,15 @@ def test_a_long_conversation_costs_one_query(
     for number in range(8):
         following = services.follow_up(answered.owner, following, f"Question {number}?")
     retry = services.retry(answered.owner, end(following, Status.FAILED))
-    # Session, user, simulation, its citations and the conversation.
+    # Session, user, the look for news, simulation, its citations and the conversation.
     for simulation in (following, retry):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             shown = text_of(page.get(url(simulation, "status"), headers=HTMX))
         assert "Question 0?" in shown
+        seen = stage_of(page, simulation)
+        with django_assert_num_queries(3):
+            response = page.get(url(simulation, "status"), {"seen": seen}, headers=HTMX)
+        assert response.status_code == 204
 
 
 def test_a_finished_page_goes_on_asking_while_a_later_question_is_in_flight(
@@ -558,3 +586,27 @@ def test_cancelling_after_the_session_ended_reloads_the_page(waiting: Simulation
     assert response.headers["HX-Refresh"] == "true"
     waiting.refresh_from_db()
     assert waiting.status == Status.PENDING
+
+
+# --- What was written is not lost ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["new", "follow-up"])
+def test_a_question_that_comes_after_the_session_is_shown_to_be_copied(
+    answered: Simulation, name: str
+) -> None:
+    path = "/simulations/new/" if name == "new" else url(answered, name)
+    response = Client().post(path, {"query": "Who <checks>\nthe gate?"})
+    assert response.status_code == 401
+    assert "Who &lt;checks&gt;\nthe gate?</textarea>" in text_of(response)
+    assert f"/sign-in/?next={path.replace('/', '%2F')}" in text_of(response)
+    assert "no-store" in response.headers["Cache-Control"]
+    assert Client().post(path, {}).status_code == 302
+
+
+def test_so_is_one_whose_form_is_no_longer_valid(analyst: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(analyst)
+    response = client.post("/simulations/new/", {"query": "Who checks the gate?"})
+    assert response.status_code == 403
+    assert "Who checks the gate?</textarea>" in text_of(response)

@@ -11,9 +11,9 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from knowledge.models import Article
 from simulations import services
-from simulations.claims import take
 from simulations.models import Citation, Run, Simulation
 from simulations.prepared import PreparedInsert
+from simulations.queue.claims import take
 
 pytestmark = pytest.mark.django_db
 

@@ -10,11 +10,12 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import User
-from simulations import admission, services
-from simulations.admission import admit
+from simulations import services
 from simulations.engine import Engine
 from simulations.models import Simulation, Status
 from simulations.prepared import PreparedUpdate
+from simulations.queue import admission
+from simulations.queue.admission import admit
 from tests import services as test_services
 from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess

@@ -11,8 +11,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from simulations import retention, tasks
-from simulations.manifest import build_manifest
+from simulations import tasks
+from simulations.documents.manifest import build_manifest
 from simulations.models import (
     Assistant,
     Conversation,
@@ -22,7 +22,8 @@ from simulations.models import (
     Status,
     ToolCall,
 )
-from simulations.retention import RULES, cutoff, forget_batch
+from simulations.privacy import retention
+from simulations.privacy.retention import RULES, cutoff, forget_batch
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(days=100)

@@ -12,10 +12,10 @@ from pytest_django import Settings
 from accounts.models import User
 from knowledge.models import Article
 from simulations import services
-from simulations.admission import admit
-from simulations.claims import claim
 from simulations.models import Assistant, AssistantRevision, Simulation
-from simulations.pacing import Pacing
+from simulations.queue.admission import admit
+from simulations.queue.claims import claim
+from simulations.queue.pacing import Pacing
 from simulations.steps import next_step
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess

@@ -9,11 +9,12 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from accounts.models import User
-from simulations import recleaning, services
-from simulations.cleaning import current_rules
-from simulations.manifest import build_manifest
+from simulations import services
+from simulations.answer_rules import recleaning
+from simulations.answer_rules.current import current_rules
+from simulations.answer_rules.preview import LATEST
+from simulations.documents.manifest import build_manifest
 from simulations.models import AnswerRule, Conversation, Simulation, Status
-from simulations.rule_preview import LATEST
 from tests.conftest import ApiClient
 from tests.simulations.sanitizing.test_vectors import PROSE
 

@@ -10,8 +10,8 @@ from accounts.models import User
 from knowledge.models import Article
 from simulations import services
 from simulations.models import Assistant, Simulation
-from simulations.tools import answer_call
-from simulations.turns import ground
+from simulations.turns.building import ground
+from simulations.turns.tools import answer_call
 from tests.conftest import ApiClient
 
 pytestmark = pytest.mark.django_db

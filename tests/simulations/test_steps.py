@@ -15,19 +15,19 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from simulations import services
-from simulations.admission import admit
-from simulations.claims import claim, claim_unwanted
 from simulations.engine import Engine
 from simulations.models import ACTIVE, TRANSITIONS, Conversation, Run, Simulation, Status
-from simulations.outcomes import MOVED_ON
-from simulations.pacing import MIN_INTERVAL, Pacing
 from simulations.providers import get_provider
 from simulations.providers.base import ProviderError, RunSnapshot, RunState, ToolRequest
+from simulations.queue.admission import admit
+from simulations.queue.claims import claim, claim_unwanted
+from simulations.queue.pacing import MIN_INTERVAL, Pacing
 from simulations.steps import DiscardRun, FetchRun, FindRun, StartRun, next_step
 from simulations.steps.finding import LOOKS_BEFORE_NEW_RUN
 from simulations.steps.starting import GATE_VALIDITY
-from simulations.tools import MAX_ROUNDS
-from simulations.turns import build_turn
+from simulations.turns.building import build_turn
+from simulations.turns.outcomes import MOVED_ON
+from simulations.turns.tools import MAX_ROUNDS
 from tests.conftest import make_due
 from tests.emulator.process import EmulatorProcess
 

@@ -12,7 +12,7 @@ from knowledge.models import Article
 from simulations import services
 from simulations.engine import Engine
 from simulations.models import Assistant, Run, Simulation, Status, ToolCall
-from simulations.tools import MAX_ARTICLES, answer_call
+from simulations.turns.tools import MAX_ARTICLES, answer_call
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess
 from tests.simulations.test_lifecycle import runs_of, take_step, take_steps_until

@@ -20,12 +20,12 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from simulations import services, webhooks
-from simulations.admission import admit
-from simulations.claims import claim
 from simulations.engine import Engine
 from simulations.models import Run, Simulation, Status, WebhookHint
-from simulations.pacing import SPARSE_INTERVAL, Pacing
 from simulations.providers.base import RunSnapshot, RunState
+from simulations.queue.admission import admit
+from simulations.queue.claims import claim
+from simulations.queue.pacing import SPARSE_INTERVAL, Pacing
 from simulations.steps import FetchRun, StartRun
 from tests import services as test_services
 from tests.conftest import Drive

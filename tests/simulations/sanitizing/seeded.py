@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from simulations.phrases import Phrase, PhraseKind
-from simulations.sanitizing import AnswerCleaner
+from simulations.sanitizing.cleaner import AnswerCleaner
+from simulations.sanitizing.phrases import Phrase, PhraseKind
 
 RULES = import_module("simulations.migrations.0008_seed_answer_rules").RULES
 PHRASES = tuple(Phrase(text, PhraseKind(kind), inside) for text, kind, inside in RULES)

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from simulations.phrases import Phrase
-from simulations.sanitizing import AnswerCleaner
+from simulations.sanitizing.cleaner import AnswerCleaner
+from simulations.sanitizing.phrases import Phrase
 from tests.simulations.sanitizing.make_vectors import VECTORS, inputs
 from tests.simulations.sanitizing.oracle import NODE, ask, joined
 from tests.simulations.sanitizing.random_texts import BODY, random_text

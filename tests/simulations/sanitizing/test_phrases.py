@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulations.phrases import LONGEST_PHRASE, Phrase, PhraseKind, check_phrase, normalize_phrase
-from simulations.sanitizing import AnswerCleaner
+from simulations.sanitizing.cleaner import AnswerCleaner
+from simulations.sanitizing.phrases import (
+    LONGEST_PHRASE,
+    Phrase,
+    PhraseKind,
+    check_phrase,
+    normalize_phrase,
+)
 
 PROSE = "Crews restored two of the three feeders before dawn."
 

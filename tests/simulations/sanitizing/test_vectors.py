@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from simulations.phrases import Phrase, PhraseKind
-from simulations.sanitizing import AnswerCleaner
+from simulations.sanitizing.cleaner import AnswerCleaner
+from simulations.sanitizing.phrases import Phrase, PhraseKind
 from tests.simulations.sanitizing.oracle import joined
 from tests.simulations.sanitizing.seeded import sanitize_answer
 
