@@ -9,3 +9,8 @@ from config.logs import logging_config
 _env = load_or_exit(Path(__file__).resolve().parent)
 
 logconfig_dict = logging_config(_env.log_level, for_machines=_env.app_env == "production")
+
+# Whether a proxy is believed is decided in one place: TRUST_PROXY. By itself gunicorn would believe
+# whoever speaks from this machine, about the scheme and even about the path.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
