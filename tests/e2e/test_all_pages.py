@@ -13,13 +13,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from scripts import service
-from tests.e2e import test_browser
+from tests.e2e.browsing import IN_A_BROWSER, expect_to_fit, sign_in
 from tests.e2e.stack import Stack
-from tests.e2e.test_browser import sign_in
 from tests.pages.table import PAGES, PageCase
 
 pytestmark = [
-    *(mark for mark in test_browser.pytestmark if mark.name != "timeout"),
+    *(mark for mark in IN_A_BROWSER if mark.name != "timeout"),
     pytest.mark.timeout(600),
 ]
 
@@ -109,8 +108,7 @@ def test_a_page(
     assert weigh(visitor, case) == []
     found = [*examine(visitor.page, "light"), *examine(visitor.page, "dark", COLOURS)]
     assert not found, "\n".join(found)
-    visitor.page.set_viewport_size(PHONE)
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    expect_to_fit(visitor.page, PHONE)
     if request.config.getoption("pictures"):
         take_pictures(visitor, case)
 

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e import test_browser
+from tests.e2e.browsing import IN_A_BROWSER, look_at, photograph, visit
 from tests.e2e.stack import Stack
-from tests.e2e.test_browser import look_at, photograph, visit
 from tests.hostile.payloads import ALL_IN_ONE, ELEMENTS, PAYLOADS, STORABLE
 
-pytestmark = test_browser.pytestmark
+pytestmark = IN_A_BROWSER
 
 TEXT = "## Outlook\n\nCrews restored two feeders before dawn.\n\nWhat it means:\nThe rest follows."
 

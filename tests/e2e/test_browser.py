@@ -1,123 +1,24 @@
-"""The pages in Debian's Chromium: the jobs with and without JavaScript, and curation.
-
-Who makes the directory var/screenshots/ finds pictures there of what was seen.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import urlsplit
+"""The pages in Debian's Chromium: the jobs with and without JavaScript, and curation."""
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, expect
 
-from scripts import service
-from tests import services
-from tests.e2e.stack import PASSWORD, Stack
-from tests.e2e.test_main_job import HEADERS, QUERY
-
-pytestmark = [
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(
-        not services.CHROMIUM and not services.IN_CI, reason="Chromium is not installed"
-    ),
-    # Each protocol once; the processes take a while to start.
-    pytest.mark.parametrize(
-        "stack",
-        ["assistants" if services.ON_POSTGRESQL else "responses"],
-        indirect=True,
-        scope="module",
-    ),
-]
-
-# On the other database too: what depends on workers, on the protocol, or on how rows are found.
-ONCE = pytest.mark.skipif(
-    services.ON_POSTGRESQL, reason="Pages are the same on each database: once is enough"
+from tests.e2e.browsing import (
+    IN_A_BROWSER,
+    ONCE,
+    WINDOWS,
+    ask,
+    expect_the_answer,
+    expect_to_fit,
+    look_at,
+    photograph,
+    visit,
 )
+from tests.e2e.stack import Stack
+from tests.e2e.test_main_job import QUERY
 
-# A page may wait for a busy machine; a test that fails waits no longer than it must.
-expect.set_options(timeout=15_000)
-
-# What htmx says of a request that the page was left during; of a failure it says more than this.
-LEFT_BEHIND = ("htmx:afterRequest", "htmx:sendAbort")
-# And of an answer whose part of the page another has just replaced: a click and a poll at once.
-OVERTAKEN = "htmx:oobErrorNoTarget, #simulation"
-
-SCREENSHOTS = service.ROOT / "var" / "screenshots"
-WIDTHS = [1440, 768, 360]
-
-
-@contextmanager
-def visit(
-    browser: Browser,
-    stack: Stack,
-    username: str,
-    path: str,
-    tolerated: tuple[str, ...] = (),
-    **options: object,
-) -> Iterator[Page]:
-    """A user's page, or nobody's; nothing may go wrong on it, or leave the site.
-
-    Each user signs in once, as long as the session lasts.
-    `tolerated`: words of console messages that the test provokes.
-    """
-    # What moves would be painted all the time that a test waits.
-    context = browser.new_context(base_url=stack.url, **{"reduced_motion": "reduce"} | options)
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def watch_console(message: ConsoleMessage) -> None:
-        expected = (*tolerated, *LEFT_BEHIND, OVERTAKEN)
-        if message.type in {"error", "warning"} and not any(t in message.text for t in expected):
-            complaints.append(message.text)
-
-    def watch_request(request: Request) -> None:
-        if urlsplit(request.url).netloc != urlsplit(stack.url).netloc:
-            complaints.append(f"request to {request.url}")
-
-    page.on("console", watch_console)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", watch_request)
-    context.add_cookies(stack.cookies.get(username, []))
-    page.goto(path)
-    if username and "/sign-in/" in page.url:
-        sign_in(page, username)
-        stack.cookies[username] = context.cookies()
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def sign_in(page: Page, username: str) -> None:
-    page.get_by_label("Username").fill(username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "next=" not in url)
-
-
-def photograph(page: Page, name: str) -> None:
-    if SCREENSHOTS.is_dir():
-        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
-
-
-def ask(page: Page, query: str) -> None:
-    page.get_by_role("link", name="New simulation").first.click()
-    page.get_by_label("Your question").fill(query)
-    page.locator("form").get_by_role("button").last.click()
-
-
-def expect_the_answer(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Answer", exact=True)).to_be_visible(timeout=30_000)
-    answer = page.get_by_role("article", name="Answer")
-    expect(answer).to_contain_text("photo badge")
-    for header in HEADERS:
-        expect(answer).not_to_contain_text(header)
-    for title, keyword in {
-        "Field Office Security Handbook": "access control",
-        "Information Security in Field Operations": "encryption",
-    }.items():
-        source = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=title))
-        expect(source).to_contain_text(keyword)
+pytestmark = IN_A_BROWSER
 
 
 def test_the_main_job_without_a_reload(browser: Browser, stack: Stack) -> None:
@@ -217,20 +118,15 @@ def test_no_page_is_wider_than_its_window(browser: Browser, stack: Stack) -> Non
     with visit(browser, stack, "analyst", "/") as page:
         ask(page, "W" * 12_100)
         expect(page.get_by_role("heading", name="Answer", exact=True)).to_be_visible(timeout=30_000)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for window in WINDOWS:
+            expect_to_fit(page, window)
         ask(page, QUERY)
         expect_the_answer(page)
         answer = page.url
         about = [answer, f"{answer}follow-up/", f"{answer}manifest/"]
         for path in (*about, "/simulations/", "/simulations/new/"):
             page.goto(path)
-            for width in WIDTHS:
-                page.set_viewport_size({"width": width, "height": 900})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
-                name = path.replace(answer, "answer/").strip("/").replace("/", "-")
-                photograph(page, f"{name}-{width}")
+            look_at(page, path.replace(answer, "answer/").strip("/").replace("/", "-"))
 
 
 def test_an_admin_curates(browser: Browser, stack: Stack) -> None:
@@ -283,13 +179,6 @@ def test_an_admin_looks_back_and_restores(browser: Browser, stack: Stack) -> Non
         expect(page.get_by_text("Restored revision").first).to_be_visible()
         page.get_by_role("link", name="Field Office Security Handbook").first.click()
         assert page.get_by_label("Text").input_value() == first
-
-
-def look_at(page: Page, name: str) -> None:
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        photograph(page, f"{name}-{width}")
 
 
 def test_who_signs_out_leaves_nothing_behind_the_back_button(

@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
-from tests.e2e import test_browser
+from tests.e2e.browsing import IN_A_BROWSER, expect_the_answer, visit
 from tests.e2e.stack import Stack
-from tests.e2e.test_browser import expect_the_answer, visit
 from tests.e2e.test_main_job import QUERY
 
-pytestmark = test_browser.pytestmark
+pytestmark = IN_A_BROWSER
 
 LIST = "/simulations/"
 SLOWLY = 600

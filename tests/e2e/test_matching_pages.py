@@ -1,22 +1,15 @@
 """What questions bring, in Debian's Chromium: while they are written, and as curators see it."""
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Route, expect
 
-from tests.e2e import test_browser
+from tests.e2e.browsing import IN_A_BROWSER, look_at, visit
 from tests.e2e.stack import Stack
-from tests.e2e.test_browser import QUERY, WIDTHS, photograph, visit
+from tests.e2e.test_main_job import QUERY
 
-pytestmark = test_browser.pytestmark
+pytestmark = IN_A_BROWSER
 
 TITLE = "Field Office Security Handbook"
-
-
-def expect_to_fit(page: Page, name: str) -> None:
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        photograph(page, f"{name}-{width}")
 
 
 def test_a_question_shows_its_sources_while_it_is_written(browser: Browser, stack: Stack) -> None:
@@ -32,7 +25,7 @@ def test_a_question_shows_its_sources_while_it_is_written(browser: Browser, stac
         expect(sources.get_by_role("heading", name=TITLE)).to_have_count(0)
         question.fill(QUERY)
         expect(sources.get_by_role("heading", name=TITLE)).to_be_visible()
-        expect_to_fit(page, "new-with-sources")
+        look_at(page, "new-with-sources")
 
 
 def test_sources_that_do_not_come_stand_in_nobody_s_way(browser: Browser, stack: Stack) -> None:
@@ -72,7 +65,7 @@ def test_the_preview_marks_keywords_and_shows_what_they_bring(
         expect(result.locator("mark").first).to_have_text("Access control")
         expect(result).to_contain_text("<b>Access control</b> for guards")
         if scripted:
-            expect_to_fit(page, "preview")
+            look_at(page, "preview")
         page.goto("/simulations/new/")
         aside = page.get_by_role("region", name="Knowledge that will be used")
         expect(aside).to_have_count(1 if scripted else 0)
@@ -84,7 +77,8 @@ def test_what_is_written_before_the_scripts_have_come_has_its_preview(
     with visit(browser, stack, "analyst", "/") as page:
         held: list[Route] = []
         page.route("**/htmx*.js", lambda route: held.append(route))
-        page.goto("/knowledge/preview/", wait_until="commit")
+        with page.expect_request("**/htmx*.js"):
+            page.goto("/knowledge/preview/", wait_until="commit")
         page.get_by_label("A question").fill("access control")
         assert held
         for route in held:
@@ -97,7 +91,8 @@ def test_curation_health_leads_to_a_new_keyword(browser: Browser, stack: Stack) 
     client.submit("How wide is the glacier tongue?").raise_for_status()
     with visit(browser, stack, "admin", "/admin/") as page:
         page.get_by_role("link", name="Curation health").click()
-        expect_to_fit(page, "curation-health")
+        expect(page.get_by_role("heading", name="Curation health")).to_be_visible()
+        look_at(page, "curation-health")
         page.set_viewport_size({"width": 1440, "height": 900})
         page.get_by_role("link", name="Keyword “glacier tongue”").first.click()
         expect(page.get_by_label("Phrase")).to_have_value("glacier tongue")

@@ -9,12 +9,12 @@ from django_otp.oath import totp
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from scripts import service
-from tests.e2e import test_browser
+from tests.e2e.browsing import IN_A_BROWSER, expect_to_fit
 from tests.e2e.stack import PASSWORD, Stack, Template
 from tests.e2e.test_all_pages import DESKTOP, PHONE, Visitor, examine, take_pictures
 from tests.pages.table import PageCase
 
-pytestmark = [mark for mark in test_browser.pytestmark if mark.name != "parametrize"]
+pytestmark = [mark for mark in IN_A_BROWSER if mark.name != "parametrize"]
 
 NAME = "watch-officer"
 
@@ -68,8 +68,7 @@ def inspect(visitor: Visitor, name: str, request: pytest.FixtureRequest) -> None
     page = visitor.page
     found = [*examine(page, "light"), *examine(page, "dark")]
     assert not found, "\n".join(found)
-    page.set_viewport_size(PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    expect_to_fit(page, PHONE)
     if request.config.getoption("pictures"):
         take_pictures(visitor, PageCase(name, page.url))
     page.set_viewport_size(DESKTOP)
@@ -97,6 +96,7 @@ def test_from_the_first_password_to_the_admin_site(
 
     page.goto("/account/")
     page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Username")).to_be_visible()
     page.goto("/admin/")
     name_password(page)
     expect(code_field(page)).to_be_focused()
