@@ -16,7 +16,7 @@ from django.db.models.signals import post_delete
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from config.request_id import current_request_id
+from config.request_id import REQUEST_ID_LENGTH, current_request_id
 
 SYSTEM = "system"
 HIDDEN = "(hidden)"
@@ -53,7 +53,7 @@ class AuditEntry(models.Model):
     changes = models.JSONField(
         encoder=DjangoJSONEncoder, help_text="For each field what it was and what it is."
     )
-    request_id = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=REQUEST_ID_LENGTH, blank=True)
 
     objects = AuditEntryQuerySet.as_manager()
 
@@ -174,7 +174,7 @@ def describe(before: Audited | None, after: Audited | None) -> AuditEntry:
         object_id=shown.audit_id,
         object_name=name_of(shown)[:250],
         changes=changes_between(before, after),
-        request_id=current_request_id() or "",
+        request_id=current_request_id(),
     )
 
 

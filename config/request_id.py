@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse
 NONE = "-"
 request_id: ContextVar[str] = ContextVar("request_id", default=NONE)
 
-ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,128}", re.ASCII)
+# At most; the columns that keep one are as wide.
+REQUEST_ID_LENGTH = 128
+ACCEPTABLE = re.compile(rf"[A-Za-z0-9._-]{{8,{REQUEST_ID_LENGTH}}}", re.ASCII)
 
 
 def current_request_id() -> str:

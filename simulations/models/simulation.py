@@ -7,6 +7,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from accounts.models import Role, User
+from config.request_id import REQUEST_ID_LENGTH
 from knowledge.context import QUERY_LIMIT
 from knowledge.revisions import latest_revision_of
 from simulations.models.assistant import Assistant
@@ -187,7 +188,7 @@ class Simulation(models.Model):
     )
 
     request_id = models.CharField(
-        max_length=128,
+        max_length=REQUEST_ID_LENGTH,
         blank=True,
         help_text="Of the request that asked it; in the log lines of its steps.",
     )

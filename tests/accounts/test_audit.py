@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.audit import HIDDEN, LONGEST_VALUE, AuditEntry, made_by
 from accounts.models import ApiToken, Module, Role, User
+from config.request_id import REQUEST_ID_LENGTH
 from knowledge.models import Article, Keyword
 from simulations.agents.schedules import run_due_agents
 from simulations.models import Agent, AnswerRule, Assistant
@@ -94,6 +95,17 @@ def test_secrets_are_in_no_entry(analyst: User) -> None:
     stored = "".join(map(str, AuditEntry.objects.values_list()))
     assert all(hidden)
     assert [one for one in hidden if one in stored] == []
+
+
+def test_the_longest_request_id_that_is_accepted_fits(analyst: User) -> None:
+    named = "x" * REQUEST_ID_LENGTH
+    body = {"username": "analyst", "password": "pw"}
+    response = Client(headers={"X-Request-ID": named}).post(
+        "/api/v1/auth/login", body, content_type="application/json"
+    )
+    assert (response.status_code, response["X-Request-ID"]) == (200, named)
+    latest().clean_fields()  # SQLite would take any length
+    assert latest().request_id == named
 
 
 def test_bulk_changes_and_cascades_are_seen(admin: User) -> None:
