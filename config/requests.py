@@ -12,7 +12,7 @@ def read_parameters(serializer: type[Serializer], request: Request) -> dict[str,
     given = request.query_params
     if repeated := [name for name, values in given.lists() if len(values) > 1]:
         raise ValidationError({name: ["Give it once."] for name in repeated})
-    asked = serializer(data=given.dict())
+    asked = serializer(data=given.dict(), context={"request": request})
     asked.is_valid(raise_exception=True)
     return asked.validated_data
 

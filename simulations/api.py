@@ -21,7 +21,7 @@ from simulations.listing.filters import SimulationFilters, matching
 from simulations.listing.paging import Cursor, page_of
 from simulations.models import Assistant, Feedback, Simulation
 from simulations.quota import Quota
-from simulations.reading import Reading, read_simulation, summaries
+from simulations.reading import Reading, read_simulation, summary_of, summary_rows
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
@@ -63,9 +63,9 @@ class SimulationsView(APIView):
     def get(self, request: Request) -> Response:
         asked = read_parameters(SimulationFilters, request)
         simulations = matching(Simulation.objects.visible_to(request.user), asked)
-        page = page_of(summaries(simulations), asked.get("cursor"))
+        page = page_of(summary_rows(simulations), asked.get("cursor"))
         links = {"next": link(request, page.next), "previous": link(request, page.previous)}
-        return Response(links | {"results": page.rows})
+        return Response(links | {"results": [summary_of(row) for row in page.rows]})
 
     @contract.submit_simulation(SubmitSerializer)
     def post(self, request: Request) -> Response:

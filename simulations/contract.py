@@ -9,7 +9,7 @@ from accounts.models import Module, Role
 from config.contract import IDEMPOTENCY_KEY, REPLAYED, header, retry_after
 from simulations.documents.manifest import VERSION
 from simulations.listing.filters import SimulationFilters
-from simulations.models import Citation, Simulation
+from simulations.models import Citation, Feedback, Simulation
 from simulations.reading import CITATION, SUMMARY
 
 
@@ -21,7 +21,24 @@ class CitationSerializer(serializers.ModelSerializer):
         fields = CITATION
 
 
+class AskingAgentSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class GivenFeedbackSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Feedback
+        fields = ("is_useful", "reason", "given_at")
+
+
 class SimulationSummarySerializer(serializers.ModelSerializer):
+    owner = serializers.CharField(help_text="The username of whose question and quota it is.")
+    agent = AskingAgentSerializer(allow_null=True, help_text="What asked it; null: its owner did.")
+    feedback = GivenFeedbackSerializer(
+        allow_null=True, help_text="What its owner says of the answer."
+    )
+
     class Meta:
         model = Simulation
         fields = SUMMARY
@@ -104,6 +121,9 @@ ACCEPTED: dict[str, Any] = {
     "created_at": "2026-11-02T09:30:00.123456Z",
     "started_at": None,
     "finished_at": None,
+    "owner": "analyst",
+    "agent": None,
+    "feedback": None,
     "queue_position": 1,
     "is_stopping": False,
     "answer": "",
@@ -208,9 +228,6 @@ read_me = extend_schema(
 
 
 def give_feedback(request: type[serializers.Serializer]) -> Any:
-    class GivenFeedbackSerializer(request):
-        given_at = serializers.DateTimeField()
-
     return extend_schema(
         operation_id="give_feedback",
         summary="Say whether an answer was useful",

@@ -11,7 +11,8 @@ from config.errors import NotFound
 from simulations.models import Simulation, SimulationQuerySet, sees_all
 from simulations.prepared import PreparedSelect
 
-SUMMARY = (
+# What the row itself holds, as it is shown.
+PLAIN = (
     "id",
     "status",
     "query",
@@ -24,14 +25,24 @@ SUMMARY = (
     "started_at",
     "finished_at",
 )
+# What is shown as an object: its columns, and their names in it. None where the first has nothing.
+AGENT = {"agent_run__agent": "id", "agent_run__agent__name": "name"}
+FEEDBACK = {
+    "feedback__is_useful": "is_useful",
+    "feedback__reason": "reason",
+    "feedback__given_at": "given_at",
+}
 ERROR = {"error_code": "code", "error_message": "message", "error_status": "status"}
+OWNER = "owner__username"
+SUMMARY = (*PLAIN, "owner", "agent", "feedback")
+SUMMARY_COLUMNS = (*PLAIN, OWNER, *AGENT, *FEEDBACK)
 # What Simulation needs to say whether it is over or stopping, and when asking again is worth it.
 NEEDED = {"status", "due_at", "stop_reason", "awaits_outputs", "failed_attempts"}
 # In the order in which `from_db` takes them.
 PACE = tuple(f.attname for f in Simulation._meta.concrete_fields if f.attname in NEEDED)
 CITATION = ("position", "slug", "title", "category", "found_by", "keywords", "truncated")
 CITATIONS = tuple(f"citations__{name}" for name in CITATION)
-COLUMNS = tuple(dict.fromkeys((*SUMMARY, "queue_position", "answer", *ERROR, *PACE)))
+COLUMNS = tuple(dict.fromkeys((*SUMMARY_COLUMNS, "queue_position", "answer", *ERROR, *PACE)))
 
 
 class Reading(NamedTuple):
@@ -53,12 +64,12 @@ def read_simulation(reader: User, pk: UUID) -> Reading:
         raise NotFound
     row = dict(zip(COLUMNS, rows[0], strict=False))
     pace = Simulation.from_db(None, PACE, [row[name] for name in PACE])
-    body = {name: row[name] for name in SUMMARY} | {
+    body = summary_of(row) | {
         "queue_position": row["queue_position"],
         "is_stopping": pace.is_stopping,
         "answer": row["answer"],
         "citations": [_citation(cells) for cells in rows if cells[len(COLUMNS)] is not None],
-        "error": _error(row),
+        "error": _part(row, ERROR),
     }
     return Reading(body, None if pace.is_terminal else pace.seconds_until_due)
 
@@ -67,12 +78,24 @@ def _citation(cells: Any) -> dict[str, Any]:
     return dict(zip(CITATION, cells[len(COLUMNS) :], strict=True))
 
 
-def _error(row: dict[str, Any]) -> dict[str, Any] | None:
-    return {name: row[column] for column, name in ERROR.items()} if row["error_code"] else None
+def summary_rows(simulations: QuerySet[Simulation]) -> QuerySet[Simulation, dict[str, Any]]:
+    """What `summary_of` is made of."""
+    return simulations.values(*SUMMARY_COLUMNS)
 
 
-def summaries(simulations: QuerySet[Simulation]) -> QuerySet[Simulation, dict[str, Any]]:
-    return simulations.values(*SUMMARY)
+def summary_of(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in PLAIN} | {
+        "owner": row[OWNER],
+        "agent": _part(row, AGENT),
+        "feedback": _part(row, FEEDBACK),
+    }
+
+
+def _part(row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any] | None:
+    first = next(iter(columns))
+    if row[first] in {None, ""}:
+        return None
+    return {name: row[column] for column, name in columns.items()}
 
 
 def _rows(simulations: SimulationQuerySet) -> QuerySet[Simulation, Any]:

@@ -9,9 +9,18 @@ from django.db.models import BooleanField, F, Func, Q, Value
 from rest_framework import serializers
 
 from accounts.api import StrictSerializer, TextField
+from accounts.models import Role, User
+from config.errors import Forbidden
 from knowledge.search.query import MAX_LENGTH, MAX_WORDS, split_words
 from simulations.listing.paging import Cursor
-from simulations.models import ACTIVE, TERMINAL, Simulation, SimulationQuerySet, Status
+from simulations.models import (
+    ACTIVE,
+    TERMINAL,
+    Simulation,
+    SimulationQuerySet,
+    Status,
+    sees_all,
+)
 
 # Other moments leave the calendar in some time zone.
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
@@ -37,6 +46,9 @@ class SimulationFilters(StrictSerializer):
         required=False,
         error_messages={"invalid_choice": f"Use one of: {', '.join(Status.values)}."},
     )
+    owner = TextField(
+        required=False, max_length=150, help_text="A username; for the role `ADMIN` alone."
+    )
     created_after = MomentField(required=False, help_text="At this moment or later.")
     created_before = MomentField(required=False, help_text="Before this moment.")
     q = TextField(
@@ -45,6 +57,15 @@ class SimulationFilters(StrictSerializer):
         help_text="Words that are all in the query, in any order. PostgreSQL finds word forms too.",
     )
     cursor = TextField(required=False, help_text="Where a page begins: take `next` as it is.")
+
+    def validate_owner(self, value: str) -> User:
+        """Others are not told which usernames there are."""
+        if not sees_all(self.context["request"].user):
+            raise Forbidden(f"owner: Requires role: {Role.ADMIN}. Without it the list has yours.")
+        owner = User.objects.filter(username=value).first()
+        if owner is None:
+            raise serializers.ValidationError("Nobody has this username. Write it as it is shown.")
+        return owner
 
     def validate_q(self, value: str) -> list[str]:
         words = split_words(value)
@@ -60,6 +81,8 @@ def matching(simulations: SimulationQuerySet, asked: dict[str, Any]) -> Simulati
     """`asked`: validated SimulationFilters."""
     if "status" in asked:
         simulations = simulations.filter(status=asked["status"])
+    if "owner" in asked:
+        simulations = simulations.filter(owner=asked["owner"])
     if "created_after" in asked:
         simulations = simulations.filter(created_at__gte=asked["created_after"])
     if "created_before" in asked:

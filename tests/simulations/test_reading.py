@@ -16,7 +16,7 @@ from accounts.models import User
 from simulations import services
 from simulations.listing import paging
 from simulations.listing.filters import asks
-from simulations.models import Simulation, Status
+from simulations.models import Agent, Simulation, Status
 from tests.conftest import ApiClient
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +53,8 @@ def test_a_poll_costs_two_queries_with_a_token_and_three_with_a_session(
         cite(simulation, "alpha-001", "beta-001", "gamma-001")
     if state == "completed":
         complete(simulation, answer="The guard.")
+        simulation.refresh_from_db()
+        services.give_feedback(analyst, simulation, is_useful=True)
     path = f"{LIST}/{simulation.pk}"
     with_token, with_session = ApiClient(analyst), Client()
     with_session.force_login(analyst)
@@ -84,6 +86,43 @@ def test_what_has_not_changed_is_304(analyst: User) -> None:
     complete(simulation, answer="The guard.")
     done = client.get(path, headers={"If-None-Match": seen.headers["ETag"]})
     assert (done.status_code, done.json()["answer"]) == (200, "The guard.")
+    simulation.refresh_from_db()
+    for is_useful in (True, False):
+        etag = done.headers["ETag"]
+        services.give_feedback(analyst, simulation, is_useful=is_useful)
+        done = client.get(path, headers={"If-None-Match": etag})
+        assert (done.status_code, done.json()["feedback"]["is_useful"]) == (200, is_useful)
+
+
+def test_one_and_a_list_say_whose_it_is_what_asked_it_and_what_was_said_of_it(
+    analyst: User, admin: User
+) -> None:
+    agent = Agent.objects.create(name="Gate watch", query="Who checks the gate?", owner=analyst)
+    judged = services.run_agent(agent, started_by=admin)
+    complete(judged, answer="The guard.")
+    judged.refresh_from_db()
+    given = services.give_feedback(analyst, judged, is_useful=False, reason="Which guard?")
+    plain = services.submit(admin, "Who locks the door?")
+    expected = {
+        judged: {
+            "owner": "analyst",
+            "agent": {"id": agent.pk, "name": "Gate watch"},
+            "feedback": {
+                "is_useful": False,
+                "reason": "Which guard?",
+                "given_at": f"{given.given_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+            },
+        },
+        plain: {"owner": "admin", "agent": None, "feedback": None},
+    }
+    client = ApiClient(admin)
+    listed = {row["id"]: row for row in client.get(LIST).json()["results"]}
+    for simulation, shown in expected.items():
+        one = client.get(f"{LIST}/{simulation.pk}").json()
+        assert shown.items() <= one.items()
+        assert shown.items() <= listed[str(simulation.pk)].items()
+    agent.delete()
+    assert client.get(f"{LIST}/{judged.pk}").json()["agent"] is None
 
 
 @pytest.mark.parametrize(
@@ -228,6 +267,19 @@ def test_admins_filter_everybodys(admin: User, asked: dict[str, str]) -> None:
     assert [asked[pk] for pk in ids(found)] == ["Gate", "Convoy", "Guards"]
 
 
+def test_admins_name_an_owner(analyst: User, admin: User, asked: dict[str, str]) -> None:
+    found = ApiClient(admin).get(LIST, {"owner": "outsider"}).json()
+    assert [asked[pk] for pk in ids(found)] == ["Gate"]
+    found = ApiClient(admin).get(LIST, {"owner": "analyst", "status": "COMPLETED"}).json()
+    assert [asked[pk] for pk in ids(found)] == ["Guards"]
+    unknown = ApiClient(admin).get(LIST, {"owner": "nobody"})
+    assert (unknown.status_code, list(unknown.json()["details"])) == (400, ["owner"])
+    for username in ("analyst", "outsider", "nobody"):
+        refused = ApiClient(analyst).get(LIST, {"owner": username})
+        assert refused.status_code == 403
+        assert "owner: Requires role: ADMIN" in refused.json()["message"]
+
+
 @pytest.mark.usefixtures("small_pages")
 def test_a_next_page_is_filtered_as_the_first(analyst: User) -> None:
     for number in range(8):
@@ -241,7 +293,7 @@ def test_a_next_page_is_filtered_as_the_first(analyst: User) -> None:
 @pytest.mark.parametrize(
     ("filters", "field", "remedy"),
     [
-        ({"state": "PENDING"}, "state", "Use: status, created_after"),
+        ({"state": "PENDING"}, "state", "Use: status, owner, created_after"),
         ({"status": "pending"}, "status", "Use one of: PENDING, RUNNING"),
         ({"created_after": "yesterday"}, "created_after", "wrong format"),
         ({"created_before": "0001-01-01T00:00:00+14:00"}, "created_before", "range"),
