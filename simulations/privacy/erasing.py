@@ -4,7 +4,7 @@ It takes as long as their runs take to be ended, and the provider to delete; `ca
 every minute and goes on wherever it stands, so nothing is forgotten by a restart.
 """
 
-from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.db.models import Q
@@ -82,8 +82,7 @@ def forget_account(user: User) -> None:
     LogEntry.objects.filter(
         about_them | about_theirs, content_type__app_label__in=["accounts", "axes"]
     ).update(object_repr=ERASED, change_message="")
-    for attempts in (AccessAttempt, AccessFailureLog, AccessLog):
-        attempts.objects.filter(username=name).delete()
+    AccessAttempt.objects.filter(username=name).delete()
     user.agents.all().delete()
     user.conversations.all().delete()
     user.delete()

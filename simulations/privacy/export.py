@@ -5,7 +5,6 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from axes.models import AccessLog
 from django.contrib.auth.decorators import login_required
 from django.forms import model_to_dict
 from django.http import HttpRequest, StreamingHttpResponse
@@ -14,12 +13,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from rest_framework.renderers import JSONRenderer
 
-from accounts.models import ApiToken, User
+from accounts.audit import AuditEntry
+from accounts.models import ApiToken, FailedSignIn, User
 from simulations.documents.manifest import build_manifest
 from simulations.models import Feedback
 
 ACCOUNT = ["username", "first_name", "last_name", "email", "role", "modules", "date_joined"]
 ACCOUNT += ["last_login", "monthly_simulation_limit", "second_factor_since"]
+FAILED_SIGN_IN = ["attempt_time", "ip_address", "user_agent", "failures_since_start"]
+# What they changed; signing in over the API makes a token, and so is among it.
+AUDIT_ENTRY = ["at", "action", "noun", "object_id", "object_name", "request_id"]
 
 Document = tuple[str, Any]
 
@@ -42,8 +45,11 @@ def documents_of(user: User) -> Iterator[Document]:
     yield "account.json", {name: getattr(user, name) for name in ACCOUNT}
     tokens = ApiToken.objects.filter(user=user)
     yield "tokens.json", list(tokens.values("name", "created", "expiry", "last_used_at"))
-    signed_in = AccessLog.objects.filter(username=user.get_username())
-    yield "sign-ins.json", list(signed_in.values("attempt_time", "ip_address", "user_agent"))
+    failed = FailedSignIn.objects.filter(username=user.get_username())
+    yield "failed-sign-ins.json", list(failed.values(*FAILED_SIGN_IN))
+    done = AuditEntry.objects.filter(actor_id=user.pk).order_by("pk")
+    # Without before and after: of articles those are texts that need a module.
+    yield "audit-log.json", list(done.values(*AUDIT_ENTRY))
     yield "agents.json", [model_to_dict(agent) for agent in user.agents.all()]
     for pk in user.simulations.order_by("created_at", "pk").values_list("pk", flat=True):
         simulation = user.simulations.select_related("owner", "conversation").filter(pk=pk).first()

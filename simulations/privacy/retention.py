@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from axes.models import AccessAttempt, AccessLog
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
@@ -110,7 +110,6 @@ RULES: dict[str, tuple[str, list[tuple[Callable[..., QuerySet[Any]], Callable[..
         "RETAIN_AUDIT_DAYS",
         [
             (lambda moment: LogEntry.objects.filter(action_time__lt=moment), delete(LogEntry)),
-            (lambda moment: AccessLog.objects.filter(attempt_time__lt=moment), delete(AccessLog)),
             (
                 lambda moment: AccessAttempt.objects.filter(attempt_time__lt=moment),
                 delete(AccessAttempt),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, User
 from simulations import services
 from simulations.models import Agent, Feedback, Simulation, Status
+from tests.conftest import ApiClient
 
 pytestmark = pytest.mark.django_db
 
@@ -37,18 +38,34 @@ def test_it_holds_all_of_ones_own_and_nothing_of_anybody_elses(
     Feedback.objects.create(simulation=mine[0], is_useful=False, reason="Too short")
     Agent.objects.create(name="Watch", query="What is new?", owner=analyst)
     _, secret = ApiToken.objects.create(user=analyst, name="laptop")
+    for name, password in [("analyst", "wrong"), ("outsider", "wrong"), ("outsider", "pw")]:
+        ApiClient().post_json("auth/login", {"username": name, "password": password})
+    # From another address, since a sign-in makes its own address's failures forgotten.
+    body = {"username": "analyst", "password": "pw"}
+    Client(REMOTE_ADDR="192.0.2.7").post("/api/v1/auth/login", body, "application/json")
 
     files = export(analyst)
 
-    questions = {name for name in files if name.startswith("simulations/")}
-    assert questions == {f"simulations/{simulation.pk}.json" for simulation in mine}
+    assert set(files) == {
+        "account.json",
+        "tokens.json",
+        "failed-sign-ins.json",
+        "audit-log.json",
+        "agents.json",
+        *(f"simulations/{simulation.pk}.json" for simulation in mine),
+    }
+    assert all(files.values())
+    (failed,) = files["failed-sign-ins.json"]
+    assert (failed["ip_address"], failed["failures_since_start"]) == ("127.0.0.1", 1)
+    (done,) = files["audit-log.json"]
+    assert (done["action"], done["object_name"]) == ("created", "API sign-in of analyst")
     first = files[f"simulations/{mine[0].pk}.json"]
     assert first["simulation"]["query"] == "Question 0"
     assert first["answer"]["clean"] == "An answer"
     assert first["feedback"]["reason"] == "Too short"
     assert files["account.json"]["username"] == "analyst"
     assert files["agents.json"][0]["query"] == "What is new?"
-    assert [token["name"] for token in files["tokens.json"]] == ["laptop"]
+    assert {token["name"] for token in files["tokens.json"]} == {"laptop", "API sign-in"}
     everything = json.dumps(files)
     assert "Another's" not in everything
     assert secret not in everything
