@@ -14,7 +14,16 @@ from simulations import services
 from simulations.agents.admin import AgentAdmin
 from simulations.answer_rules.admin import clean_again
 from simulations.assistants.admin import AssistantAdmin
-from simulations.models import Agent, Assistant, Citation, Erasure, Run, Simulation, ToolCall
+from simulations.models import (
+    Agent,
+    Assistant,
+    Citation,
+    Erasure,
+    Run,
+    Simulation,
+    SimulationQuerySet,
+    ToolCall,
+)
 from simulations.privacy.admin import ErasureAdmin
 
 
@@ -77,6 +86,17 @@ class ExtraRunsFilter(admin.SimpleListFilter):
         return simulations.filter(conditions.get(self.value(), Q()))
 
 
+class UncleanedFilter(admin.SimpleListFilter):
+    title = "answer"
+    parameter_name = "answer"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("uncleaned", "not cleaned")]
+
+    def queryset(self, request: HttpRequest, simulations: SimulationQuerySet) -> SimulationQuerySet:
+        return simulations.uncleaned() if self.value() == "uncleaned" else simulations
+
+
 @admin.register(Simulation)
 class SimulationAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
     list_display = [
@@ -88,7 +108,7 @@ class SimulationAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
         "created_at",
         "finished_at",
     ]
-    list_filter = ["status", ExtraRunsFilter, "created_at"]
+    list_filter = ["status", ExtraRunsFilter, UncleanedFilter, "created_at"]
     list_select_related = ["owner"]
     search_fields = ["query", "owner__username", "id"]
     inlines = [RunInline, CitationInline]

@@ -58,11 +58,23 @@ class SimulationSerializer(SimulationSummarySerializer):
     )
     is_stopping = serializers.BooleanField(help_text="Whether its run is just being ended.")
     answer = serializers.CharField(help_text="Markdown; empty until it is COMPLETED.")
+    is_uncleaned = serializers.BooleanField(
+        help_text="Whether the answer rules failed on it: it is as the assistant wrote it, without "
+        "control characters. An administrator can clean it again."
+    )
     citations = CitationSerializer(many=True)
     error = FailureSerializer(allow_null=True, help_text="Of one that is FAILED.")
 
     class Meta(SimulationSummarySerializer.Meta):
-        fields = (*SUMMARY, "queue_position", "is_stopping", "answer", "citations", "error")
+        fields = (
+            *SUMMARY,
+            "queue_position",
+            "is_stopping",
+            "answer",
+            "is_uncleaned",
+            "citations",
+            "error",
+        )
 
 
 class SimulationPageSerializer(serializers.Serializer):
@@ -127,6 +139,7 @@ ACCEPTED: dict[str, Any] = {
     "queue_position": 1,
     "is_stopping": False,
     "answer": "",
+    "is_uncleaned": False,
     "citations": [],
     "error": None,
 }

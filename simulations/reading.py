@@ -36,10 +36,11 @@ ERROR = {"error_code": "code", "error_message": "message", "error_status": "stat
 OWNER = "owner__username"
 SUMMARY = (*PLAIN, "owner", "agent", "feedback")
 SUMMARY_COLUMNS = (*PLAIN, OWNER, *AGENT, *FEEDBACK)
-# What Simulation needs to say whether it is over or stopping, and when asking again is worth it.
-NEEDED = {"status", "due_at", "stop_reason", "awaits_outputs", "failed_attempts"}
+# What Simulation needs to say whether it is over, stopping or uncleaned, and when asking again is
+# worth it.
+NEEDED = {"status", "due_at", "stop_reason", "awaits_outputs", "failed_attempts", "rules_version"}
 # In the order in which `from_db` takes them.
-PACE = tuple(f.attname for f in Simulation._meta.concrete_fields if f.attname in NEEDED)
+PACE = tuple(f.attname for f in Simulation._meta.concrete_fields if f.name in NEEDED)
 CITATION = ("position", "slug", "title", "category", "found_by", "keywords", "truncated")
 CITATIONS = tuple(f"citations__{name}" for name in CITATION)
 COLUMNS = tuple(dict.fromkeys((*SUMMARY_COLUMNS, "queue_position", "answer", *ERROR, *PACE)))
@@ -68,6 +69,7 @@ def read_simulation(reader: User, pk: UUID) -> Reading:
         "queue_position": row["queue_position"],
         "is_stopping": pace.is_stopping,
         "answer": row["answer"],
+        "is_uncleaned": pace.is_uncleaned,
         "citations": [_citation(cells) for cells in rows if cells[len(COLUMNS)] is not None],
         "error": _part(row, ERROR),
     }

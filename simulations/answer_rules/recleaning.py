@@ -27,14 +27,19 @@ class AnswerChange:
 
 
 def find_changes(simulations: SimulationQuerySet, rules: AnswerRules) -> Iterator[AnswerChange]:
-    """Which answers would be other ones, in the order of their ids; read in batches."""
+    """Which answers would be other ones, in the order of their ids; read in batches.
+
+    One that was never cleaned counts also where it stays the same: then that is known.
+    """
     answered = simulations.answered().order_by("pk")
-    rows = answered.select_related(None).only("query", "raw_answer", "answer", "rules_version_id")
+    rows = answered.select_related(None).only(
+        "query", "status", "raw_answer", "answer", "rules_version_id"
+    )
     batch = list(rows[:BATCH])
     while batch:
         for simulation in batch:
             answer = rules.cleaner.answer_of(simulation.raw_answer)
-            if answer != simulation.answer:
+            if answer != simulation.answer or simulation.is_uncleaned:
                 yield AnswerChange(simulation, answer)
         batch = list(rows.filter(pk__gt=batch[-1].pk)[:BATCH])
 

@@ -177,15 +177,16 @@ def describe_assistants(simulation: Simulation, runs: Iterable[Run]) -> list[Par
 
 
 def describe_answer(simulation: Simulation) -> Part | None:
-    """`raw` is None where it is not kept any more, `rules_version` for what was cleaned before
-    there were any. `removed` is None where it can't be told: without either of them, or where the
-    rules are applied differently now."""
+    """`raw` is None where it is not kept any more, `rules_version` where the answer was not
+    cleaned. `removed` is None where it can't be told: without either of them, or where the rules
+    are applied differently now."""
     if not simulation.answer:
         return None
     version = simulation.rules_version
     answer: Part = {
         "raw": simulation.raw_answer or None,
         "clean": simulation.answer,
+        "is_uncleaned": simulation.is_uncleaned,
         "rules_version": describe_rules_version(version),
         "removed": None,
         "earlier": describe_earlier_answers(simulation),

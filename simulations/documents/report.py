@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from knowledge.neutral import drop_unsafe
 from simulations.models import Citation, Simulation
 
+UNCLEANED = "*This answer was not cleaned: section headers and disclaimers may be left in it.*"
+
 
 def as_markdown(simulation: Simulation, citations: Iterable[Citation]) -> str:
     """Question, answer and sources; `citations` are `with_revisions`."""
@@ -13,7 +15,9 @@ def as_markdown(simulation: Simulation, citations: Iterable[Citation]) -> str:
     facts = f"Asked by {simulation.owner.get_username()} on {asked}. Simulation {simulation.pk}."
     sources = [_source(citation) for citation in citations]
     listed = ["## Sources", "\n".join(sources)] if sources else []
-    return drop_unsafe("\n\n".join([question, facts, simulation.answer, *listed])) + "\n"
+    warned = [UNCLEANED] if simulation.is_uncleaned else []
+    parts = [question, facts, *warned, simulation.answer, *listed]
+    return drop_unsafe("\n\n".join(parts)) + "\n"
 
 
 def _source(citation: Citation) -> str:

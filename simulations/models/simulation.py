@@ -79,6 +79,10 @@ class SimulationQuerySet(models.QuerySet["Simulation"]):
         """Those with a raw answer, which can be cleaned again."""
         return self.filter(status=Status.COMPLETED).exclude(raw_answer="")
 
+    def uncleaned(self) -> "SimulationQuerySet":
+        """Those whose answer is as it came: see `Simulation.is_uncleaned`."""
+        return self.filter(status=Status.COMPLETED, rules_version=None)
+
     def queued(self) -> "SimulationQuerySet":
         """Accepted, and waiting for a place in flight."""
         return self.filter(status=Status.PENDING, admitted_at=None)
@@ -303,6 +307,11 @@ class Simulation(models.Model):
     @property
     def is_queued(self) -> bool:
         return self.status == Status.PENDING and self.admitted_at is None
+
+    @property
+    def is_uncleaned(self) -> bool:
+        """Whether the answer is as it came, because the answer rules could not be applied."""
+        return self.status == Status.COMPLETED and self.rules_version_id is None
 
     @property
     def is_stopping(self) -> bool:

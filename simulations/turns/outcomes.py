@@ -1,5 +1,6 @@
 """What the provider's answers mean for a simulation, written down by conditional UPDATEs."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from django.db import transaction
 from django.db.models import Case, Exists, When
 from django.db.models.functions import Now
 
+from config.logs import DATABASE_AWAY
 from simulations.answer_rules.current import current_rules
 from simulations.models import (
     ACTIVE,
@@ -25,8 +27,11 @@ from simulations.prepared import PreparedUpdate, Update
 from simulations.providers import continues_runs
 from simulations.providers.base import RunSnapshot, RunState, Usage
 from simulations.queue.pacing import has_webhooks
+from simulations.sanitizing.cleaner import presentable
 from simulations.turns.failures import describe_end, describe_stop
 from simulations.turns.tools import MAX_ROUNDS
+
+logger = logging.getLogger(__name__)
 
 NO_USAGE = Usage()
 # Seconds: however late a provider wants to be asked again.
@@ -133,18 +138,33 @@ def settle(simulation: Simulation, run: Run, result: RunSnapshot) -> None:
         simulation.refresh_from_db(fields=["stop_reason"])
     has_answer = result.state is RunState.COMPLETED and bool(result.text.strip())
     # Before the transaction: it may write down a version that others are to know.
-    rules = current_rules(settings.CURATION_MAX_AGE) if has_answer else None
+    answer, rules_version = clean(result.text) if has_answer else ("", None)
     with transaction.atomic():
-        if rules:
+        if has_answer:
             tokens = _all_tokens(simulation, result.usage)
-            answer = rules.cleaner.answer_of(result.text)
-            complete(simulation.pk, run.pk, result.text, answer, rules.version, tokens)
+            complete(simulation.pk, run.pk, result.text, answer, rules_version, tokens)
         elif result.state is RunState.CANCELLED and simulation.stop_reason:
             settle_stopped(simulation, result.usage)
         else:
             used = _all_tokens(simulation, result.usage)
             fail_simulation(row, tokens_used=used, **describe_end(result))
         _finish_run(run, Run.Outcome(result.state.value), result.usage)
+
+
+def clean(text: str) -> tuple[str, int | None]:
+    """An answer and the version of the rules that it was cleaned with.
+
+    None where that failed, for whatever reason: the answer is paid for, and is kept as it came, but
+    for what could deceive its readers.
+    """
+    try:
+        rules = current_rules(settings.CURATION_MAX_AGE)
+        return rules.cleaner.answer_of(text), rules.version
+    except DATABASE_AWAY:
+        raise  # the same result is applied again
+    except Exception:
+        logger.exception("An answer could not be cleaned: it is kept as it came")
+        return presentable(text), None
 
 
 @PreparedUpdate

@@ -12,10 +12,12 @@ from config.settings import CURATION_MAX_AGE
 from simulations import services
 from simulations.answer_rules import current
 from simulations.answer_rules.current import RulesCache, current_rules
-from simulations.models import AnswerRule, RulesVersion
+from simulations.answer_rules.recleaning import apply_changes, find_changes
+from simulations.models import AnswerRule, RulesVersion, Run, Simulation, Status
 from simulations.models.rules import MAX_RULES
-from simulations.sanitizing.cleaner import NO_ANALYSIS
-from tests.conftest import Drive
+from simulations.sanitizing.cleaner import NO_ANALYSIS, AnswerCleaner, presentable
+from simulations.turns import outcomes
+from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess
 from tests.simulations.sanitizing.oracle import joined
 from tests.simulations.sanitizing.seeded import PHRASES
@@ -122,6 +124,60 @@ def test_a_simulation_records_the_version_it_was_cleaned_with(
     assert second.answer.startswith("## Executive Summary")
     assert second.rules_version.rules == []
     assert second.rules_version_id != first.rules_version_id
+
+
+def break_down(*_: object) -> None:
+    raise RuntimeError("it quotes the answer")
+
+
+@pytest.mark.usefixtures("protocol")
+def test_an_answer_that_cannot_be_cleaned_is_kept_and_says_so(
+    analyst: User,
+    api: type[ApiClient],
+    emulator: EmulatorProcess,
+    drive: Drive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(AnswerCleaner, "answer_of", break_down)
+        simulation = drive(services.submit(analyst, "Who opens the gate? \x1b[31m"))
+    assert (simulation.status, simulation.is_uncleaned) == (Status.COMPLETED, True)
+    assert simulation.answer == presentable(simulation.raw_answer)
+    assert "Executive Summary" in simulation.answer
+    assert simulation.tokens_used == simulation.run.total_tokens
+    assert simulation.run.outcome == Run.Outcome.COMPLETED
+    client = api(analyst)
+    assert client.get(f"/api/v1/simulations/{simulation.pk}").json()["is_uncleaned"] is True
+    client.force_login(analyst)
+    for path in ["", "answer.md"]:
+        page = client.get(f"/simulations/{simulation.pk}/{path}").content.decode()
+        assert "This answer was not cleaned" in page
+
+    rules = current_rules()
+    row = Simulation.objects.filter(pk=simulation.pk)
+    assert apply_changes(find_changes(row, rules), rules, None) == 1
+    simulation.refresh_from_db()
+    assert "Executive Summary" not in simulation.answer
+    assert simulation.is_uncleaned is False
+
+
+def test_rules_that_cannot_be_read_lose_no_answer(
+    analyst: User, emulator: EmulatorProcess, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "current_rules", break_down)
+    simulation = drive(services.submit(analyst, "Who opens the gate?"))
+    assert (simulation.status, simulation.is_uncleaned) == (Status.COMPLETED, True)
+
+
+def test_one_whose_text_the_rules_leave_as_it_is_becomes_a_cleaned_one(
+    analyst: User, emulator: EmulatorProcess, drive: Drive
+) -> None:
+    simulation = drive(services.submit(analyst, "Who opens the gate?"))
+    row = Simulation.objects.filter(pk=simulation.pk)
+    row.update(raw_answer=PROSE, answer=PROSE, rules_version=None)
+    rules = current_rules()
+    assert apply_changes(find_changes(row, rules), rules, None) == 1
+    assert row.get().rules_version_id == rules.version
 
 
 def test_what_deceives_is_in_the_raw_answer_alone() -> None:

@@ -243,9 +243,16 @@ def test_a_too_short_answer_is_shown_as_it_was(analyst: User, made: Made) -> Non
     row.update(answer="Cleaned otherwise.")
     assert manifest_of(simulation, analyst)["answer"]["removed"] is None
     assert "rules are applied differently since" in page_of(simulation, analyst)
-    row.update(rules_version=None)
-    assert manifest_of(simulation, analyst)["answer"]["rules_version"] is None
-    assert "it was cleaned with is not known" in page_of(simulation, analyst)
+
+
+def test_it_says_that_an_answer_was_not_cleaned(analyst: User, made: Made) -> None:
+    simulation = made(analyst)
+    assert manifest_of(simulation, analyst)["answer"]["is_uncleaned"] is False
+    Simulation.objects.filter(pk=simulation.pk).update(answer=RAW, rules_version=None)
+    answer = manifest_of(simulation, analyst)["answer"]
+    assert answer["is_uncleaned"] is True
+    assert answer["rules_version"] is answer["removed"] is None
+    assert "This answer was not cleaned" in page_of(simulation, analyst)
 
 
 def test_what_is_from_before_there_were_revisions(analyst: User, made: Made) -> None:

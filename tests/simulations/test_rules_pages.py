@@ -253,6 +253,14 @@ def test_the_admin_states_what_changes_before_it_does(
     assert not stale[2].earlier_answers.exists()
 
 
+def test_the_admin_finds_what_was_not_cleaned(curator: Client, stale: list[Simulation]) -> None:
+    uncleaned, *others = stale
+    Simulation.objects.filter(pk=uncleaned.pk).update(answer=RAW, rules_version=None)
+    page = text_of(curator.get(SIMULATIONS, {"answer": "uncleaned"}))
+    assert str(uncleaned.pk) in page
+    assert not any(str(row.pk) in page for row in others)
+
+
 def test_rules_that_changed_meanwhile_are_looked_at_again(
     curator: Client, stale: list[Simulation]
 ) -> None:
