@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from accounts.audit import AuditEntry
 from simulations.models import (
     TERMINAL,
     Conversation,
@@ -97,6 +98,10 @@ def forget_simulations(rows: list[Any], erasure: Erasure | None = None) -> None:
     empty.delete()
 
 
+def forget_entries(rows: list[Any]) -> None:
+    AuditEntry.objects.filter(pk__in=rows).unguarded().delete()
+
+
 def delete(model: type[Any]) -> Callable[[list[Any]], None]:
     return lambda rows: model.objects.filter(pk__in=rows).delete() and None
 
@@ -109,6 +114,7 @@ RULES: dict[str, tuple[str, list[tuple[Callable[..., QuerySet[Any]], Callable[..
     "audit": (
         "RETAIN_AUDIT_DAYS",
         [
+            (lambda moment: AuditEntry.objects.filter(at__lt=moment), forget_entries),
             (lambda moment: LogEntry.objects.filter(action_time__lt=moment), delete(LogEntry)),
             (
                 lambda moment: AccessAttempt.objects.filter(attempt_time__lt=moment),

@@ -49,6 +49,16 @@ def called(tree: ast.AST) -> set[str]:
     return names
 
 
+def test_only_retention_and_erasing_reach_past_the_audit_logs_guard() -> None:
+    users = {
+        path
+        for path, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "unguarded"
+    }
+    assert {str(Path(path).parent) for path in users} == {"simulations/privacy"}
+
+
 def test_nothing_is_run_or_built_from_what_somebody_sent() -> None:
     found = {}
     for path, tree in sources():

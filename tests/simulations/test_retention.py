@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.audit import AuditEntry
 from accounts.models import User
 from simulations import tasks
 from simulations.documents.manifest import build_manifest
@@ -78,6 +79,28 @@ def test_only_what_is_too_old_goes_and_is_counted_before(analyst: User, kind: st
     assert retention.count_old(kind) == 1
     assert forget_batch(kind) == 1
     assert forget_batch(kind) == 0
+
+
+@pytest.mark.usefixtures("keep_ninety_days")
+def test_the_audit_log_loses_what_is_too_old_alone(analyst: User) -> None:
+    """In the command's count as well."""
+    AuditEntry.objects.unguarded().delete()
+    for name, age in [("old", 100), ("recent", 80)]:
+        AuditEntry.objects.create(
+            at=timezone.now() - timedelta(days=age),
+            actor="system",
+            action=AuditEntry.Action.CREATED,
+            noun="user",
+            object_id="1",
+            object_name=name,
+            changes={},
+        )
+    told = StringIO()
+    call_command("apply_retention", "--dry-run", stdout=told)
+    assert "audit        1" in told.getvalue()
+    assert AuditEntry.objects.count() == 2
+    assert forget_batch("audit") == 1
+    assert [entry.object_name for entry in AuditEntry.objects.all()] == ["recent"]
 
 
 @pytest.mark.usefixtures("keep_ninety_days")
