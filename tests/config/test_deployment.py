@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
+
+from config.env import EnvironmentInvalid, load
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -36,6 +39,14 @@ def test_the_product_s_containers_can_do_little() -> None:
     assert re.search(r"^USER \d+$", dockerfile, re.MULTILINE)
     assert "ports" not in COMPOSE["services"]["postgres"] | COMPOSE["services"]["redis"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
+
+
+def test_a_container_has_room_for_the_most_call_slots(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentInvalid) as caught:
+        load({"CALL_SLOTS": "1000000"}, tmp_path)
+    [most] = re.findall(r"from 1 to (\d+)", str(caught.value.problems[0]))
+    for name in APP_SERVICES:
+        assert COMPOSE["services"][name]["pids_limit"] > int(most), name
 
 
 def test_images_are_pinned_to_a_version() -> None:
