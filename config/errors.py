@@ -73,6 +73,11 @@ class PayloadTooLarge(AppError):
     status_code = 413
     message = "The request is too large. Send less than 1.5 MB."
 
+    @classmethod
+    def beyond(cls, limit: int) -> "PayloadTooLarge":
+        """`limit` in bytes."""
+        return cls(f"The request is too large. Send less than {limit / 1_000_000:.2g} MB.")
+
 
 class PreconditionFailed(AppError):
     status_code = 412

@@ -19,8 +19,9 @@ class UploadLimitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         length = request.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) > limit_of(request):
-            return error_page(request, 413, PayloadTooLarge.message)
+        limit = limit_of(request)
+        if length.isdigit() and int(length) > limit:
+            return error_page(request, 413, PayloadTooLarge.beyond(limit).message)
         return self.get_response(request)
 
 
