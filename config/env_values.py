@@ -25,8 +25,8 @@ ORIGIN_REMEDY = (
 )
 API_REMEDY = "Write https://host/v1; plain http:// is for a server on this machine."
 BROKER_REMEDY = (
-    "Write redis://host:6379/0 (special characters percent-encoded), or leave it empty to run the "
-    "worker inside the site."
+    "Write redis://host:6379/0, rediss://… or amqp://… (special characters percent-encoded), or "
+    "leave it empty for `make run` or `manage.py embedded_worker`."
 )
 CACHE_REMEDY = (
     "Write redis://host:6379/0 (special characters percent-encoded), or memory:// for a cache in "
