@@ -37,7 +37,7 @@ lint: $(STAMP) ## Style, import rules, missing migrations
 		DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
-audit: $(AUDIT)/.installed ## Asks for known vulnerabilities of what is pinned; says so where nobody answers
+audit: $(AUDIT)/.installed ## Looks for known vulnerabilities in what is pinned; says so without a connection
 	@$(AUDIT)/bin/python -m scripts.audit
 
 $(AUDIT)/.installed: requirements-audit.txt
@@ -53,7 +53,7 @@ bench: $(STAMP) ## The measurements in benchmarks/
 		echo "== $$module"; $(BIN)/python -m benchmarks.$$module || exit 1; \
 	done
 
-crashpoints: $(STAMP) ## Kills the worker at every boundary of a simulation's life; some minutes
+crashpoints: $(STAMP) ## Kills the worker at every boundary of a simulation's life; about half an hour
 	@exec $(BIN)/python -m tests.crashpoints
 
 chaos: $(STAMP) ## The soak under random faults: N MINUTES SEED WEBHOOKS=1 CONTROL=fencing|gate|sweep
