@@ -48,8 +48,8 @@ GROUPS = [
     Group(
         "Operations",
         "operate",
-        "What was asked, every run at the provider, and what was erased.",
-        ["simulations.Simulation", "simulations.Run", "simulations.Erasure"],
+        "What was asked, every run at the provider, what it costs, and what was erased.",
+        ["simulations.Simulation", "simulations.Run", "simulations.Price", "simulations.Erasure"],
         [("Usage", "usage")],
     ),
 ]

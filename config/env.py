@@ -98,6 +98,7 @@ class Environment:
     session_idle_minutes: int
 
     ground_by_search: bool
+    usage_currency: str
 
     retain_raw_answers_days: int
     retain_prompts_days: int
@@ -189,6 +190,7 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         session_hours=read("SESSION_HOURS", to.whole(1, 720), "12"),
         session_idle_minutes=read("SESSION_IDLE_MINUTES", to.whole(5, 1440), "60"),
         ground_by_search=read("GROUND_BY_SEARCH", to.boolean, "false"),
+        usage_currency=read("USAGE_CURRENCY", to.currency, "USD"),
         retain_raw_answers_days=read("RETAIN_RAW_ANSWERS_DAYS", to.whole(0, TEN_YEARS), "0"),
         retain_prompts_days=read("RETAIN_PROMPTS_DAYS", to.whole(0, TEN_YEARS), "0"),
         retain_simulations_days=read("RETAIN_SIMULATIONS_DAYS", to.whole(0, TEN_YEARS), "0"),

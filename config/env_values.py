@@ -63,6 +63,13 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def currency(text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        remedy = "Write its ISO 4217 code, three capital letters: EUR."
+        raise RejectedError("is not the code of a currency", remedy)
+    return text
+
+
 def whole(least: int, most: int = LARGEST_IN_DATABASE) -> Callable[[str], int]:
     remedy = f"Write a whole number from {least} to {most}."
 

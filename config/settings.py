@@ -152,6 +152,10 @@ MONTHLY_SIMULATION_LIMIT = ENV.monthly_simulation_limit
 
 GROUND_BY_SEARCH = ENV.ground_by_search
 
+# --- Usage ------------------------------------------------------------------------------------
+
+USAGE_CURRENCY = ENV.usage_currency
+
 # --- The assistant ----------------------------------------------------------------------------
 
 OPENAI_CONFIGURED = ENV.openai_configured

@@ -19,12 +19,14 @@ from simulations.models import (
     Assistant,
     Citation,
     Erasure,
+    Price,
     Run,
     Simulation,
     SimulationQuerySet,
     ToolCall,
 )
 from simulations.privacy.admin import ErasureAdmin
+from simulations.usage.admin import PriceAdmin
 
 
 class ReadOnly:
@@ -199,3 +201,4 @@ class RunAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
 admin.site.register(Agent, AgentAdmin)
 admin.site.register(Assistant, AssistantAdmin)
 admin.site.register(Erasure, ErasureAdmin)
+admin.site.register(Price, PriceAdmin)

@@ -5,6 +5,7 @@ from simulations.models.assistant import Assistant, AssistantRevision, Effort, T
 from simulations.models.citation import Citation
 from simulations.models.erasure import Erasure, RemoteDeletion
 from simulations.models.feedback import Feedback
+from simulations.models.price import Price
 from simulations.models.pulse import EnginePulse, Tally
 from simulations.models.rules import AnswerRule, AnswerRuleQuerySet, EarlierAnswer, RulesVersion
 from simulations.models.run import Run, ToolCall, WebhookHint
@@ -41,6 +42,7 @@ __all__ = [
     "EnginePulse",
     "Erasure",
     "Feedback",
+    "Price",
     "RemoteDeletion",
     "RulesVersion",
     "Run",

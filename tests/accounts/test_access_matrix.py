@@ -29,7 +29,7 @@ from accounts.audit import AuditEntry
 from accounts.models import ApiToken, FailedSignIn, User
 from knowledge.models import Article, Keyword
 from simulations import services
-from simulations.models import Agent, AnswerRule, Assistant, Erasure, RulesVersion, Run
+from simulations.models import Agent, AnswerRule, Assistant, Erasure, Price, RulesVersion, Run
 from tests import services as test_services
 from tests.conftest import ApiClient
 
@@ -228,6 +228,12 @@ ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/<revi
 POST    in  in  in  in 302 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
 ANY     in  in  in  in 404 admin/simulations/assistant/<object_id>/history/compare/
 ANY     in  in  in  in 200 admin/simulations/assistant/add/
+ANY     in  in  in  in 200 admin/simulations/price/
+ANY     in  in  in  in 302 admin/simulations/price/<object_id>/
+ANY     in  in  in  in 200 admin/simulations/price/<object_id>/change/
+ANY     in  in  in  in 200 admin/simulations/price/<object_id>/delete/
+ANY     in  in  in  in 200 admin/simulations/price/<object_id>/history/
+ANY     in  in  in  in 200 admin/simulations/price/add/
 ANY     in  in  in  in 200 admin/simulations/rulesversion/
 ANY     in  in  in  in 302 admin/simulations/rulesversion/<object_id>/
 POST    in  in  in  in 403 admin/simulations/rulesversion/<object_id>/change/
@@ -313,6 +319,9 @@ def make_objects(analyst: User) -> dict[str, str]:
     assistant = Assistant.objects.get()
     rule, version = AnswerRule.objects.first(), RulesVersion.objects.get()
     token = ApiToken.objects.get(user=analyst)
+    price = Price.objects.create(
+        model="gpt-5.1", valid_from="2026-01-01", input_price=1, output_price=1
+    )
     agent = Agent.objects.create(name="Gate watch", query="Who checks the gate?", owner=analyst)
     failed = FailedSignIn.objects.create(
         username="analyst", ip_address="192.0.2.1", failures_since_start=1
@@ -354,6 +363,7 @@ def make_objects(analyst: User) -> dict[str, str]:
         "assistant/<object_id>": f"assistant/{assistant.pk}",
         "simulation/<object_id>": f"simulation/{simulation.pk}",
         "run/<object_id>": f"run/{run.pk}",
+        "price/<object_id>": f"price/{price.pk}",
         "<app_label>": "accounts",
         "<url>": "nothing",
     }

@@ -85,6 +85,7 @@ def test_defaults(base):
         "retain_audit_days": 0,
         "monthly_simulation_limit": 50,
         "ground_by_search": False,
+        "usage_currency": "USD",
     }
     assert environment.database["ENGINE"] == "django.db.backends.sqlite3"
     assert environment.database["NAME"] == str(base / "var" / "sitrep.sqlite3")
@@ -142,6 +143,7 @@ def test_blank_is_unset_in_production_too(base, name):
         ("CALL_SLOTS", "256", 256),
         ("MONTHLY_SIMULATION_LIMIT", "0", 0),
         ("GROUND_BY_SEARCH", "true", True),
+        ("USAGE_CURRENCY", "EUR", "EUR"),
         ("LOG_LEVEL", "WARNING", "WARNING"),
     ],
 )
@@ -211,6 +213,7 @@ def test_accepted(base, name, text, value):
         ("CALL_SLOTS", "0", "from 1 to 256"),
         ("CALL_SLOTS", "257", "from 1 to 256"),
         ("MONTHLY_SIMULATION_LIMIT", "-1", "from 0 to"),
+        ("USAGE_CURRENCY", "euro", "three capital letters"),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR"),
     ],
 )

@@ -82,6 +82,8 @@ PAGES = [
     ),
     PageCase("admin-simulations", f"{ADMIN}simulations/simulation/", user="admin"),
     PageCase("admin-simulation", f"{ADMIN}simulations/simulation/{ANSWERED}/change/", user="admin"),
+    PageCase("admin-prices", f"{ADMIN}simulations/price/", user="admin"),
+    PageCase("admin-price-new", f"{ADMIN}simulations/price/add/", user="admin"),
     PageCase("admin-runs", f"{ADMIN}simulations/run/", user="admin"),
     PageCase("admin-audit", f"{ADMIN}accounts/auditentry/", user="admin"),
     PageCase("admin-audit-entry", f"{ADMIN}accounts/auditentry/{AUDITED}/change/", user="admin"),
