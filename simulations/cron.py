@@ -29,6 +29,11 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError("This time zone is not known. Name one such as Europe/Vienna or UTC.")
 
 
+def names_no_place(time_zone: str) -> bool:
+    """Whether it goes by an abbreviation or an old name, such as EST or Japan."""
+    return time_zone in available_timezones() and time_zone not in time_zones()
+
+
 def validate_schedule(expression: str) -> None:
     fields = len(expression.split())
     if fields != FIELDS:
@@ -46,7 +51,10 @@ def validate_schedule(expression: str) -> None:
 
 
 def times_after(moment: datetime, expression: str, time_zone: str) -> Iterator[datetime]:
-    """The times that a valid schedule comes due, in its time zone, from then on."""
+    """The times that a valid schedule comes due, in its time zone, from then on.
+
+    ZoneInfoNotFoundError where what is installed knows the time zone no longer.
+    """
     for time in CronSim(expression, moment.astimezone(ZoneInfo(time_zone))):
         # In the second of two equal hours, a time of the first one would come next.
         if time.astimezone(UTC) > moment:

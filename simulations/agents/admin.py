@@ -1,3 +1,5 @@
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
@@ -8,15 +10,17 @@ from simulations.models import Agent
 
 
 class AgentForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(
-        choices=lambda: [(name, name) for name in time_zones()],
-        initial="UTC",
-        help_text="Of the schedule.",
-    )
+    time_zone = forms.ChoiceField(initial="UTC", help_text="Of the schedule.")
 
     class Meta:
         model = Agent
         fields = ["name", "is_enabled", "query", "assistant", "owner", "schedule", "time_zone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Its own too: without it, browsers would choose and send the first.
+        names = sorted({*time_zones(), self.instance.time_zone})
+        self.fields["time_zone"].choices = [(name, name) for name in names]
 
 
 class AgentAdmin(admin.ModelAdmin):

@@ -6,6 +6,7 @@ whether any agent is due.
 """
 
 import logging
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -29,14 +30,28 @@ def run_due_agents() -> bool:
 
 def run_scheduled(agent: Agent) -> bool:
     """Claim, run and history are one transaction: a crash leaves all of them or none."""
+    next_run_at, obstacle = plan_next(agent)
     with transaction.atomic():
-        if not Agent.objects.claim(agent, agent.now):
+        if not Agent.objects.claim(agent, next_run_at):
             return False
-        reason = try_to_run(agent)
+        reason = obstacle or try_to_run(agent)
         if reason:
             logger.warning("Agent %s was skipped: %s", agent.pk, reason)
             agent.note_skip(reason)
     return not reason
+
+
+def plan_next(agent: Agent) -> tuple[datetime | None, str]:
+    """The next time, and why there is none. What was a time zone when it was stored may be none to
+    the machine that runs it: that must not keep the others from theirs either."""
+    try:
+        return agent.time_after(agent.now), ""
+    except Exception:
+        logger.exception("Agent %s has a schedule that can't be read", agent.pk)
+    return None, (
+        f"Its schedule, “{agent.schedule}” in the time zone {agent.time_zone}, can't be read any "
+        "more: it runs no longer. Edit it, and choose another time zone."
+    )
 
 
 def try_to_run(agent: Agent) -> str:

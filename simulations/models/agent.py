@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
@@ -12,7 +13,13 @@ from django.utils import timezone
 
 from accounts.audit import Audited, AuditedQuerySet
 from accounts.models import Module, User
-from simulations.cron import in_words, times_after, validate_schedule, validate_time_zone
+from simulations.cron import (
+    in_words,
+    names_no_place,
+    times_after,
+    validate_schedule,
+    validate_time_zone,
+)
 from simulations.models.assistant import Assistant
 from simulations.models.simulation import ACTIVE, Simulation
 
@@ -23,12 +30,12 @@ class AgentQuerySet(AuditedQuerySet["Agent"]):
     def due(self) -> "AgentQuerySet":
         return self.filter(next_run_at__lte=Now())
 
-    def claim(self, agent: "Agent", now: datetime) -> bool:
-        """Puts a due agent off to its next time after `now`; True for one caller alone.
+    def claim(self, agent: "Agent", next_run_at: datetime | None) -> bool:
+        """Puts a due agent off to its next time; True for one caller alone.
 
         However many times were missed, they are one run.
         """
-        return self.due().filter(pk=agent.pk).update(next_run_at=agent.time_after(now)) == 1
+        return self.due().filter(pk=agent.pk).update(next_run_at=next_run_at) == 1
 
 
 class Agent(Audited):
@@ -92,10 +99,19 @@ class Agent(Audited):
         with transaction.atomic():
             before = Agent.objects.select_for_update().filter(pk=self.pk).first()
             is_same = before is not None and before.plan == self.plan
-            self.next_run_at = before.next_run_at if is_same else self.time_after(timezone.now())
+            next_run_at = before.next_run_at if is_same else None
+            self.next_run_at = next_run_at or self.time_after(timezone.now())
             super().save(*args, **kwargs)
 
     def clean(self) -> None:
+        is_stored = Agent.objects.filter(pk=self.pk, time_zone=self.time_zone).exists()
+        if names_no_place(self.time_zone) and not is_stored:
+            raise ValidationError(
+                {
+                    "time_zone": f"“{self.time_zone}” is an abbreviation or an old name. "
+                    "Name the time zone of a place, such as Europe/Vienna, or UTC."
+                }
+            )
         owner = getattr(self, "owner", None)
         if self.is_enabled and owner and (obstacle := obstacle_of(owner)):
             raise ValidationError({"owner": f"{obstacle} The agent could never run."})
@@ -110,11 +126,17 @@ class Agent(Audited):
 
     @property
     def next_times(self) -> list[datetime]:
-        """The next few, in the schedule's time zone; the first may be overdue."""
+        """The next few, in the schedule's time zone; the first may be overdue.
+
+        Empty also where that time zone is known no longer.
+        """
         if self.next_run_at is None:
             return []
         later = times_after(self.next_run_at, self.schedule, self.time_zone)
-        return [self.next_run_at, *islice(later, SHOWN_TIMES - 1)]
+        try:
+            return [self.next_run_at, *islice(later, SHOWN_TIMES - 1)]
+        except ZoneInfoNotFoundError:
+            return []
 
     def time_after(self, moment: datetime) -> datetime | None:
         if not (self.is_enabled and self.schedule):

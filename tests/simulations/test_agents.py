@@ -168,6 +168,50 @@ def test_one_that_cannot_be_run_does_not_stop_the_others(
     assert why.startswith("Something went wrong inside Sitrep.")
 
 
+@pytest.mark.parametrize("gone", [{"time_zone": "US/Gone"}, {"schedule": "no longer cron"}])
+def test_a_schedule_that_cannot_be_read_stops_nobody_else(
+    agent: Agent, analyst: User, admin: User, gone: dict[str, str]
+) -> None:
+    other = Agent.objects.create(name="Second", query="?", owner=analyst, schedule="* * * * *")
+    question = services.submit(analyst, "Who opens the barrier?")
+    Agent.objects.filter(pk=agent.pk).update(**gone)
+    make_agent_due()
+    engine = Engine(1, run_due_agents)
+    engine.run_slice(0.1)
+    engine.pool.shutdown()
+    question.refresh_from_db()
+    assert question.admitted_at
+    assert AgentRun.objects.get(agent=other).simulation
+    [(why, times)] = skips()
+    assert why.startswith("Its schedule, ")
+    assert all(value in why for value in gone.values())
+    assert times == 1
+    agent.refresh_from_db()
+    assert agent.next_run_at is None
+
+
+def test_an_unknown_time_zone_is_mended_by_choosing_another(agent: Agent, admin: User) -> None:
+    Agent.objects.update(time_zone="US/Gone")
+    page = Client()
+    page.force_login(admin)
+    path = f"/admin/simulations/agent/{agent.pk}/change/"
+    assert page.get(f"/agents/{agent.pk}/").status_code == 200
+    make_agent_due()
+    run_due_agents()
+    assert "in the time zone US/Gone" in page.get(f"/agents/{agent.pk}/").text
+    form = page.get(path).context["adminform"].form.initial | {"is_enabled": "on", "assistant": ""}
+    assert "This time zone is not known" in page.post(path, form).text
+    assert page.post(path, form | {"time_zone": "UTC"}).status_code == 302
+    agent.refresh_from_db()
+    assert agent.next_run_at
+
+
+def test_a_time_zone_that_came_back_counts_from_the_next_change_on(agent: Agent) -> None:
+    Agent.objects.update(next_run_at=None)
+    agent.save()
+    assert Agent.objects.get().next_run_at
+
+
 def test_an_idle_tick_costs_one_query_with_agents_too(agent: Agent, engine: Engine) -> None:
     look_for_work()
     with CaptureQueriesContext(

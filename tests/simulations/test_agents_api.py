@@ -53,6 +53,7 @@ def test_an_agent_from_its_making_to_its_end(client: ApiClient, analyst: User) -
     [
         ({"schedule": "every day"}, "schedule"),
         ({"time_zone": "Vienna"}, "time_zone"),
+        ({"time_zone": "EST"}, "time_zone"),
         ({"owner": "nobody"}, "owner"),
         ({"owner": "reader"}, "owner"),
         ({"assistant": 10_000}, "assistant"),
@@ -135,3 +136,23 @@ def test_agents_are_made_in_the_admin(admin: User, analyst: User) -> None:
     shown = page.get(f"{path}{agent.pk}/change/").content.decode()
     assert "At 09:00 on Monday through Friday (Europe/Vienna)" in shown
     assert f'href="/agents/{agent.pk}/"' in shown
+
+
+def test_a_time_zone_that_names_no_place_stays_until_it_is_changed(
+    client: ApiClient, admin: User, analyst: User
+) -> None:
+    agent = Agent.objects.create(**BODY | {"owner": analyst, "time_zone": "EST"})
+    path = f"/api/v1/agents/{agent.pk}"
+    renamed = client.patch(path, {"name": "B"}, content_type=JSON, headers={"If-Match": "*"})
+    assert (renamed.status_code, renamed.json()["time_zone"]) == (200, "EST")
+    page = Client()
+    page.force_login(admin)
+    edit = f"/admin/simulations/agent/{agent.pk}/change/"
+    shown = page.get(edit)
+    assert '<option value="EST" selected>' in shown.text
+    form = shown.context["adminform"].form.initial | {"is_enabled": "on", "assistant": ""}
+    assert page.post(edit, form | {"name": "C"}).status_code == 302
+    agent.refresh_from_db()
+    assert (agent.name, agent.time_zone) == ("C", "EST")
+    refused = page.post("/admin/simulations/agent/add/", form | {"time_zone": "Japan"})
+    assert "Select a valid choice. Japan is not one" in refused.text
