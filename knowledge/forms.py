@@ -3,25 +3,29 @@ from typing import Any
 from django import forms
 
 from knowledge.browsing import LAST_PAGE
+from knowledge.exchange.formats import cell_to_list, list_to_cell
 from knowledge.models import Article
 from knowledge.search.query import MAX_LENGTH
 
 
 class TagsField(forms.CharField):
-    """A list of tags, edited as comma-separated text."""
+    """A list of tags as in a cell of CSV: separated by commas, or in JSON where need be."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, help_text="Separate tags with commas.", **kwargs)
+        help_text = "Separate tags with commas. Where one contains a comma, write a list in JSON: "
+        help_text += '["Sahel, West", "two"].'
+        super().__init__(required=False, help_text=help_text, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list) else value
+        return list_to_cell(value) if isinstance(value, list) else value
 
-    def to_python(self, value: Any) -> list[str]:
-        parts = (part.strip() for part in (super().to_python(value) or "").split(","))
-        return list(dict.fromkeys(part for part in parts if part))
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.to_python(self.prepare_value(initial)) != self.to_python(data)
+    def to_python(self, value: Any) -> list[Any]:
+        try:
+            tags = cell_to_list(super().to_python(value))
+        except (ValueError, RecursionError) as error:
+            message = 'Separate them with commas, or write a list in JSON: ["one", "two"].'
+            raise forms.ValidationError(message) from error
+        return [tag for place, tag in enumerate(tags) if tag not in tags[:place]]
 
 
 class PreviewForm(forms.Form):

@@ -9,6 +9,8 @@ from tests.conftest import ApiClient
 
 pytestmark = pytest.mark.django_db
 
+NO_LINKS = {"links-TOTAL_FORMS": "0", "links-INITIAL_FORMS": "0"}
+
 
 def test_search_ranks_titles_first_and_marks_the_hits(
     analyst: User, articles: dict[str, Article]
@@ -122,6 +124,32 @@ def test_a_wrong_article_is_refused_by_field(
     assert Article.objects.count() == 3
 
 
+@pytest.mark.parametrize(
+    "tags", [["Sahel, West", "two"], ["[draft]"], [" spaced "], ['"', "a"], ["one", "two"], []]
+)
+def test_an_article_saved_in_the_admin_keeps_its_tags(
+    admin: User, articles: dict[str, Article], tags: list[str]
+) -> None:
+    Article.objects.filter(slug="alpha-001").update(tags=tags)
+    client = Client()
+    client.force_login(admin)
+    page = f"/admin/knowledge/article/{articles['alpha-001'].pk}/change/"
+    shown = client.get(page).context["adminform"].form
+    form = {bound.name: bound.value() for bound in shown} | NO_LINKS
+    assert client.post(page, form | {"title": "Mended"}).status_code == 302
+    article = Article.objects.get(slug="alpha-001")
+    assert (article.title, article.tags) == ("Mended", tags)
+
+
+@pytest.mark.parametrize("tags", ['["one", "two"', "[1]", "[[]]", "[" * 100_000, '["a\\u0000"]'])
+def test_tags_that_are_no_list_of_texts_are_refused_in_the_admin(admin: User, tags: str) -> None:
+    client = Client()
+    client.force_login(admin)
+    article = {"slug": "x-1", "title": "X", "category": "C", "tags": tags, "status": "draft"}
+    answer = client.post("/admin/knowledge/article/add/", article | {"text": "T"} | NO_LINKS)
+    assert answer.context["adminform"].form.errors.keys() == {"tags"}
+
+
 def test_articles_and_keywords_are_curated_in_the_admin(admin: User) -> None:
     client = Client()
     client.force_login(admin)
@@ -132,9 +160,7 @@ def test_articles_and_keywords_are_curated_in_the_admin(admin: User) -> None:
         "tags": "one, two, one",
         "text": "Text.",
         "status": "published",
-        "links-TOTAL_FORMS": "0",
-        "links-INITIAL_FORMS": "0",
-    }
+    } | NO_LINKS
     assert client.post("/admin/knowledge/article/add/", article).status_code == 302
     made = Article.objects.get()
     assert made.tags == ["one", "two"]
