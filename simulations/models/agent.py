@@ -164,9 +164,9 @@ class Agent(Audited):
 
 def obstacle_of(owner: User) -> str:
     if not owner.is_active:
-        return f"Its owner {owner} is disabled."
+        return "Its owner is disabled."
     if not owner.has_module(Module.SIMULATIONS):
-        return f"Its owner {owner} has no access to module: {Module.SIMULATIONS}."
+        return f"Its owner has no access to module: {Module.SIMULATIONS}."
     return ""
 
 

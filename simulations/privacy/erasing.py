@@ -4,18 +4,14 @@ It takes as long as their runs take to be ended, and the provider to delete; `ca
 every minute and goes on wherever it stands, so nothing is forgotten by a restart.
 """
 
-from axes.models import AccessAttempt
-from django.contrib.admin.models import LogEntry
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models import ApiToken, User
 from simulations import services
 from simulations.models import Erasure, Run
+from simulations.privacy.pseudonyms import pseudonymise
 from simulations.privacy.retention import BATCH, forget_simulations
-
-ERASED = "An erased user"
 
 
 def request_erasure(user: User) -> Erasure:
@@ -76,13 +72,8 @@ def erase_batch(erasure: Erasure, user: User) -> None:
 
 
 def forget_account(user: User) -> None:
-    name = user.get_username()
-    about_them = Q(content_type__model="user", object_id=str(user.pk))
-    about_theirs = Q(object_repr=name) | Q(object_repr__endswith=f" of {name}")  # tokens, sign-ins
-    LogEntry.objects.filter(
-        about_them | about_theirs, content_type__app_label__in=["accounts", "axes"]
-    ).update(object_repr=ERASED, change_message="")
-    AccessAttempt.objects.filter(username=name).delete()
+    user_id = user.pk
     user.agents.all().delete()
     user.conversations.all().delete()
     user.delete()
+    pseudonymise(user_id, user.username, user.email)

@@ -118,8 +118,8 @@ def take_key_away(agent: Agent, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (disable_owner, "Its owner analyst is disabled."),
-        (take_module_away, "Its owner analyst has no access to module: simulations."),
+        (disable_owner, "Its owner is disabled."),
+        (take_module_away, "Its owner has no access to module: simulations."),
         (use_up_quota, "Monthly simulation limit reached: 0 of 0 used."),
         (switch_assistant_off, "The assistant “Second” is switched off."),
         (keep_run_in_flight, "Its run before is still in flight."),

@@ -1,5 +1,6 @@
 """Erasing a person, here and at the provider, and what a receipt says."""
 
+import re
 import time
 import urllib.error
 import urllib.request
@@ -8,16 +9,19 @@ from collections.abc import Callable
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
 
-from accounts.models import ApiToken, User
+from accounts.audit import AuditEntry, made_by
+from accounts.models import ApiToken, FailedSignIn, Module, User
 from simulations import services
 from simulations.engine import Engine
 from simulations.models import Agent, Conversation, Erasure, RemoteDeletion, Simulation
+from simulations.models.agent import obstacle_of
 from simulations.privacy.erasing import carry_on, request_erasure
 from simulations.steps.deleting import MAX_ATTEMPTS
-from tests.conftest import Drive
+from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -169,8 +173,114 @@ def test_an_admin_erases_by_typing_the_name(admin: User, analyst: User) -> None:
     assert receipt.status_code == 200
     assert not User.objects.filter(pk=analyst.pk).exists()
     assert b"analyst" not in receipt.content
-    assert LogEntry.objects.get().object_repr == "An erased user"
+    assert LogEntry.objects.get().object_repr == f"erased user #{analyst.pk}"
     assert LogEntry.objects.get().change_message == ""
+
+
+CANARIES = ["canary-old", "canary-new", "Canaria", "Serinus", "canary@example.org"]
+CANARIES += ["canary-laptop", "canary-agent", "canary-question"]
+
+
+@pytest.fixture
+def canary(admin: User) -> User:
+    """Somebody with a trace in all that keeps traces."""
+    user = User.objects.create_user(
+        "canary-old",
+        "canary@example.org",
+        "pw",
+        first_name="Canaria",
+        last_name="Serinus",
+        role="ADMIN",
+        modules=Module.values,
+    )
+    ApiClient().post_json("auth/login", {"username": "canary-old", "password": "pw"})
+    with made_by(admin):
+        user.username = "canary-new"
+        user.save()
+    ApiToken.objects.all().delete()  # its entries tell of the former name
+    own = sign_in(user)
+    json = {"content_type": "application/json"}
+    own.post("/api/v1/auth/tokens", {"name": "canary-laptop"}, **json)
+    article = {"slug": "a-001", "title": "A", "category": "C", "text": "T"}
+    assert own.post("/api/v1/knowledge/articles", article, **json).status_code == 201
+    assert own.post("/api/v1/simulations", {"query": "canary-question"}, **json).status_code == 202
+    ApiClient().post_json("auth/login", {"username": "Canary-New", "password": "wrong"})
+    ApiClient().post_json("auth/login", {"username": "canary@example.org", "password": "wrong"})
+    gone = {"name": "canary-agent", "query": "canary-question", "owner": user}
+    Agent.objects.create(**gone)
+    Agent.objects.create(**gone | {"name": "canary-agent-2"}).delete()
+    kept = Agent.objects.create(name="Watch", query="What is new?", owner=user)
+    kept.note_skip(obstacle_of(User(username="canary-new", is_active=False)))
+    with made_by(admin):
+        kept.owner = admin
+        kept.save()
+    for model, pk, said in [
+        (User, user.pk, "canary-old"),
+        (FailedSignIn, 1, "canary-new from 127.0.0.1"),
+        (Agent, Agent.objects.get(name="canary-agent").pk, "canary-agent"),
+    ]:
+        LogEntry.objects.create(
+            user=admin,
+            action_flag=CHANGE,
+            content_type=ContentType.objects.get_for_model(model, for_concrete_model=False),
+            object_id=pk,
+            object_repr=said,
+            change_message=said,
+        )
+    return user
+
+
+def everything_stored() -> str:
+    with connection.cursor() as cursor:
+        stored = []
+        tables = set(connection.introspection.table_names(cursor))
+        for table in tables - {"knowledge_searchtext"}:  # a way to ask others, not to read it
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            stored.append(f"{table}: {cursor.fetchall()}")
+    return "\n".join(stored).lower()
+
+
+def test_no_table_names_who_was_erased(admin: User, canary: User) -> None:
+    stored = everything_stored()
+    assert [name for name in CANARIES if name.lower() not in stored] == []
+    entries = AuditEntry.objects.count()
+
+    path = f"/admin/accounts/user/{canary.pk}/erase/"
+    sign_in(admin).post(path, {"username": "canary-new"})
+
+    assert Erasure.objects.get().erased_at
+    stored = everything_stored().splitlines()
+    assert [line for line in stored if re.search("canar|serinus", line)] == []
+    # What was done, and that one and the same did it, can still be told.
+    assert AuditEntry.objects.count() > entries
+    pseudonym = f"erased user #{canary.pk}"
+    done = AuditEntry.objects.filter(actor=pseudonym, actor_id=canary.pk)
+    assert set(done.values_list("noun", "object_name")) >= {
+        ("API token", f"API token of {pseudonym}"),
+        ("article", "A (a-001)"),
+    }
+    last = AuditEntry.objects.get(noun="user", action="deleted", object_id=canary.pk)
+    assert (last.actor, last.object_name) == ("admin", pseudonym)
+    assert (last.changes["email"], last.changes["role"]) == ([pseudonym, None], ["ADMIN", None])
+    handed_over = AuditEntry.objects.get(noun="agent", object_name="Watch", action="changed")
+    assert handed_over.changes == {"owner": [pseudonym, "admin"]}
+
+
+def test_others_of_the_same_names_stay_in_the_log(analyst: User, outsider: User) -> None:
+    """A former name can have been taken by somebody else since."""
+    with made_by(analyst):
+        ApiToken.objects.create(user=analyst, name="mine")
+    analyst.username = "renamed"
+    analyst.save()
+    outsider.username = "analyst"
+    outsider.save()
+    with made_by(outsider):
+        ApiToken.objects.create(user=outsider, name="other")
+
+    request_erasure(User.objects.get(pk=analyst.pk))
+
+    named = AuditEntry.objects.filter(noun="API token").values_list("object_name", flat=True)
+    assert set(named) == {f"API token of erased user #{analyst.pk}", "other of analyst"}
 
 
 def test_nobody_erases_themselves_or_without_the_role(admin: User, analyst: User) -> None:
