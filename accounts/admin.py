@@ -14,14 +14,18 @@ from accounts import second_factor
 from accounts.audit import AuditEntry
 from accounts.forms import NewUserForm, UserForm
 from accounts.models import ApiToken, FailedSignIn, User
+from accounts.withholding import WithholdsArticles
 from config.admin import LargeTable
+
+# Nouns whose values need the knowledge base's module.
+OF_KNOWLEDGE = {"article", "keyword", "article of a keyword"}
 
 admin.site.unregister(Group)  # the role says what a user may do
 admin.site.unregister(TOTPDevice)  # it would show keys
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(LargeTable, admin.ModelAdmin):
+class AuditEntryAdmin(WithholdsArticles, LargeTable, admin.ModelAdmin):
     list_display = ["at", "actor", "action", "noun", "object_name", "fields_changed"]
     list_display_links = ["at", "object_name"]
     list_filter = ["noun", "action"]
@@ -31,6 +35,10 @@ class AuditEntryAdmin(LargeTable, admin.ModelAdmin):
     fields = ["at", "actor", "action", "noun", "object_name", "object_id", "difference"]
     fields += ["request_id"]
     readonly_fields = ["difference"]
+    withheld_field = "difference"
+
+    def withholds(self, request: HttpRequest, obj: AuditEntry | None) -> bool:
+        return bool(obj) and obj.noun in OF_KNOWLEDGE and super().withholds(request, obj)
 
     @admin.display(description="fields")
     def fields_changed(self, entry: AuditEntry) -> str:

@@ -36,7 +36,12 @@ def check_role(user: User | AnonymousUser, *roles: Role) -> None:
 def check_module(user: User | AnonymousUser, module: Module) -> None:
     check_signed_in(user)
     if not user.has_module(module):
-        raise Forbidden(f"No access to module: {module}")
+        raise Forbidden(missing(module))
+
+
+def missing(module: Module) -> str:
+    """Why something is refused or left out."""
+    return f"No access to module: {module}"
 
 
 def role_required(role: Role) -> Callable[[View], View]:

@@ -6,6 +6,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
+from accounts.models import Module
+from accounts.permissions import check_module
 from config.admin import LargeTable
 from knowledge.exchange.admin import ExchangeMixin
 from knowledge.forms import ArticleForm
@@ -19,6 +21,7 @@ from knowledge.models import (
 from knowledge.resources import ArticleResource, KeywordResource
 from knowledge.revision_admin import RelatedChange, RevisionAdmin
 
+MODULE = Module.KNOWLEDGE_BASE
 LINK_CHANGES = {"+": "Linked with", "~": "Moved in", "-": "Unlinked from"}
 LINK_CHANGES_SHOWN = 50
 
@@ -68,8 +71,36 @@ class PositionForm(forms.ModelForm):
         self.fields["position"].widget.attrs["aria-label"] = f"Position of “{self.instance}”"
 
 
+class KnowledgeBaseAdmin(LargeTable, ExchangeMixin, RevisionAdmin):
+    """For whoever has the module; ADMIN is not exempt.
+
+    What is refused raises Forbidden, which names the module. Lists of what there is ask
+    `has_module_permission` first.
+    """
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        has_module = request.user.is_authenticated and request.user.has_module(MODULE)
+        return has_module and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        check_module(request.user, MODULE)
+        return super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        check_module(request.user, MODULE)
+        return super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        check_module(request.user, MODULE)
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        check_module(request.user, MODULE)
+        return super().has_delete_permission(request, obj)
+
+
 @admin.register(Keyword)
-class KeywordAdmin(LargeTable, ExchangeMixin, RevisionAdmin):
+class KeywordAdmin(KnowledgeBaseAdmin):
     resource_classes = [KeywordResource]
     list_display = ["phrase", "position", "whole_word", "article_list"]
     list_editable = ["position"]
@@ -96,7 +127,7 @@ class ArticleKeywordInline(KeywordLinkInline):
 
 
 @admin.register(Article)
-class ArticleAdmin(LargeTable, ExchangeMixin, RevisionAdmin):
+class ArticleAdmin(KnowledgeBaseAdmin):
     resource_classes = [ArticleResource]
     form = ArticleForm
     list_display = ["title", "slug", "category", "status", "updated_at"]

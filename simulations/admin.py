@@ -8,6 +8,7 @@ from django.template.defaultfilters import truncatechars
 from django.urls import reverse
 from django.utils.html import format_html
 
+from accounts.withholding import WithholdsArticles
 from config.admin import LargeTable
 from knowledge.neutral import show_unsafe
 from simulations import services
@@ -61,13 +62,15 @@ class RunInline(ReadOnly, admin.TabularInline):
     ]
 
 
-class CitationInline(ReadOnly, admin.StackedInline):
+class CitationInline(WithholdsArticles, ReadOnly, admin.StackedInline):
     model = Citation
+    withheld_field = "text"
     fields = ["slug", "title", "category", "found_by", "keywords", "truncated", "text"]
 
 
-class ToolCallInline(ReadOnly, admin.StackedInline):
+class ToolCallInline(WithholdsArticles, ReadOnly, admin.StackedInline):
     model = ToolCall
+    withheld_field = "output"
     fields = ["round", "name", "arguments", "output"]
 
 
@@ -100,7 +103,7 @@ class UncleanedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Simulation)
-class SimulationAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
+class SimulationAdmin(WithholdsArticles, ReadOnly, LargeTable, admin.ModelAdmin):
     list_display = [
         "excerpt",
         "owner",
@@ -116,6 +119,7 @@ class SimulationAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
     inlines = [RunInline, CitationInline]
     actions = ["cancel", clean_again]
     readonly_fields = ["exact_prompt", "exact_answer"]
+    withheld_field = "exact_prompt"
     fieldsets = [
         (None, {"fields": ["owner", "status", "query", "query_truncated", "retry_of"]}),
         ("Answer", {"fields": ["answer", "rules_version", "tokens_used"]}),

@@ -76,6 +76,14 @@ def trainee(db: None) -> User:
 
 
 @pytest.fixture
+def planner(db: None) -> User:
+    """An ADMIN without the module `knowledge-base`."""
+    return User.objects.create_user(
+        "planner", password="pw", role=Role.ADMIN, modules=[Module.SIMULATIONS]
+    )
+
+
+@pytest.fixture
 def admin(db: None) -> User:
     return User.objects.create_user("admin", password="pw", role=Role.ADMIN, modules=Module.values)
 

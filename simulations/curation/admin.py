@@ -3,6 +3,8 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
+from accounts.models import Module
+from accounts.permissions import module_required
 from simulations.curation.health import examine
 
 MAX_FINDINGS_SHOWN = 50
@@ -10,6 +12,7 @@ MAX_FINDINGS_SHOWN = 50
 
 @admin.site.admin_view
 @require_safe
+@module_required(Module.KNOWLEDGE_BASE)
 def curation_health(request: HttpRequest) -> TemplateResponse:
     context = admin.site.each_context(request) | {
         "title": "Curation health",

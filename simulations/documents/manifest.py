@@ -14,6 +14,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from accounts.models import Module, Role, User
+from accounts.permissions import missing
 from knowledge.revisions import number_of_revision
 from simulations.models import Assistant, Citation, RulesVersion, Run, Simulation, ToolCall
 from simulations.prompts import level_in_prompt
@@ -58,7 +59,7 @@ def build_manifest(simulation: Simulation, reader: User) -> Part:
 def describe_omitted(may_read_articles: bool, is_admin: bool) -> list[Part]:
     omitted = []
     if not may_read_articles:
-        reason = f"No access to module: {Module.KNOWLEDGE_BASE}"
+        reason = missing(Module.KNOWLEDGE_BASE)
         parts = ["prompt", "articles[].text", "runs[].tool_calls[].output"]
         omitted += [{"part": part, "reason": reason} for part in parts]
     if not is_admin:

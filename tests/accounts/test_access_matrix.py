@@ -33,236 +33,236 @@ from simulations.models import Agent, AnswerRule, Assistant, Erasure, Price, Rul
 from tests import services as test_services
 from tests.conftest import ApiClient
 
-# The trainee has the module `simulations` alone. Analyst (whose objects are asked for), outsider
-# and admin have all modules.
-CAST = ["anonymous", "trainee", "analyst", "outsider", "admin"]
+# Trainee and planner, who is an ADMIN, have the module `simulations` alone. Analyst (whose objects
+# are asked for), outsider and admin have all modules.
+CAST = ["anonymous", "trainee", "analyst", "outsider", "planner", "admin"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 REFUSALS = {"in", "401", "403", "404", "405"}
 
 TABLE = """
-# method, then: anonymous, trainee, analyst, outsider, admin
-ANY    302 302 302 302 302 /
-GET    200 200 200 200 200 healthz
-GET     in 403 200 200 200 knowledge/
-GET     in 403 200 200 200 knowledge/articles/<slug>/
-GET     in 403 200 200 200 knowledge/articles/<slug>/reach/
-GET     in 403 200 200 200 knowledge/preview/
-POST    in 403 200 200 200 knowledge/preview/
-GET    404 404 404 404 404 metrics
-GET     in 200 200 200 200 account/export/
-GET    503 503 503 503 503 readyz
-GET     in 200 200 200 200 account/
-POST    in 400 400 400 400 account/password/
-POST    in 400 400 400 400 account/tokens/
-POST    in 302 302 302 302 account/tokens/<pk>/revoke/
-GET     in 200 200 200 200 account/second-factor/
-POST    in 400 400 400 400 account/second-factor/enrol/
-POST    in 302 302 302 302 account/second-factor/codes/
-POST    in 302 302 302 302 account/second-factor/remove/
-GET     in  in  in  in  in sign-in/code/
-POST    in  in  in  in  in sign-in/code/
-GET     in  in  in  in  in sign-in/enrol/
-POST    in  in  in  in  in sign-in/enrol/
-GET    200 302 302 302 302 sign-in/
-POST   200 302 302 302 302 sign-in/
-PUT    200 302 302 302 302 sign-in/
-PATCH  405 302 302 302 302 sign-in/
-DELETE 405 302 302 302 302 sign-in/
-POST    in  in  in  in  in sign-out/
-GET     in 200 200 200 200 simulations/
-GET     in 404 200 404 200 simulations/<pk>/
-GET     in 404 404 404 404 simulations/<pk>/answer.md
-POST    in 404 302 404 302 simulations/<pk>/cancel/
-POST    in 404 400 404 404 simulations/<pk>/feedback/
-GET     in 404 200 404 404 simulations/<pk>/follow-up/
-POST   401 404 302 404 404 simulations/<pk>/follow-up/
-GET     in 404 200 404 200 simulations/<pk>/manifest.json
-GET     in 404 200 404 200 simulations/<pk>/manifest/
-POST    in 404 302 404 404 simulations/<pk>/retry/
-GET     in 404 200 404 200 simulations/<pk>/status/
-GET     in 200 200 200 200 simulations/rows/
-GET     in 200 200 200 200 simulations/new/
-POST   401 302 302 302 302 simulations/new/
-POST    in 200 200 200 200 simulations/new/sources/
-POST   404 404 404 404 404 webhooks/openai/
-GET     in 403 403 403 200 agents/
-GET     in 403 403 403 200 usage/
-GET     in 403 403 403 200 usage/by-<by>.csv
-GET     in 403 403 403 200 agents/<pk>/
-POST    in 403 403 403 302 agents/<pk>/run/
+# method, then: anonymous, trainee, analyst, outsider, planner, admin
+ANY    302 302 302 302 302 302 /
+GET    200 200 200 200 200 200 healthz
+GET     in 403 200 200 403 200 knowledge/
+GET     in 403 200 200 403 200 knowledge/articles/<slug>/
+GET     in 403 200 200 403 200 knowledge/articles/<slug>/reach/
+GET     in 403 200 200 403 200 knowledge/preview/
+POST    in 403 200 200 403 200 knowledge/preview/
+GET    404 404 404 404 404 404 metrics
+GET     in 200 200 200 200 200 account/export/
+GET    503 503 503 503 503 503 readyz
+GET     in 200 200 200 200 200 account/
+POST    in 400 400 400 400 400 account/password/
+POST    in 400 400 400 400 400 account/tokens/
+POST    in 302 302 302 302 302 account/tokens/<pk>/revoke/
+GET     in 200 200 200 200 200 account/second-factor/
+POST    in 400 400 400 400 400 account/second-factor/enrol/
+POST    in 302 302 302 302 302 account/second-factor/codes/
+POST    in 302 302 302 302 302 account/second-factor/remove/
+GET     in  in  in  in   in  in sign-in/code/
+POST    in  in  in  in   in  in sign-in/code/
+GET     in  in  in  in   in  in sign-in/enrol/
+POST    in  in  in  in   in  in sign-in/enrol/
+GET    200 302 302 302 302 302 sign-in/
+POST   200 302 302 302 302 302 sign-in/
+PUT    200 302 302 302 302 302 sign-in/
+PATCH  405 302 302 302 302 302 sign-in/
+DELETE 405 302 302 302 302 302 sign-in/
+POST    in  in  in  in   in  in sign-out/
+GET     in 200 200 200 200 200 simulations/
+GET     in 404 200 404 200 200 simulations/<pk>/
+GET     in 404 404 404 404 404 simulations/<pk>/answer.md
+POST    in 404 302 404 302 302 simulations/<pk>/cancel/
+POST    in 404 400 404 404 404 simulations/<pk>/feedback/
+GET     in 404 200 404 404 404 simulations/<pk>/follow-up/
+POST   401 404 302 404 404 404 simulations/<pk>/follow-up/
+GET     in 404 200 404 200 200 simulations/<pk>/manifest.json
+GET     in 404 200 404 200 200 simulations/<pk>/manifest/
+POST    in 404 302 404 404 404 simulations/<pk>/retry/
+GET     in 404 200 404 200 200 simulations/<pk>/status/
+GET     in 200 200 200 200 200 simulations/rows/
+GET     in 200 200 200 200 200 simulations/new/
+POST   401 302 302 302 302 302 simulations/new/
+POST    in 200 200 200 200 200 simulations/new/sources/
+POST   404 404 404 404 404 404 webhooks/openai/
+GET     in 403 403 403 200 200 agents/
+GET     in 403 403 403 200 200 usage/
+GET     in 403 403 403 200 200 usage/by-<by>.csv
+GET     in 403 403 403 200 200 agents/<pk>/
+POST    in 403 403 403 302 302 agents/<pk>/run/
 
-GET    401 403 403 403 200 api/v1/answer-rules
-POST   401 403 403 403 400 api/v1/answer-rules
-GET    401 403 403 403 200 api/v1/answer-rules/<pk>
-PATCH  401 403 403 403 200 api/v1/answer-rules/<pk>
-DELETE 401 403 403 403 204 api/v1/answer-rules/<pk>
-POST   401 403 403 403 200 api/v1/answer-rules/preview
-GET    401 200 200 200 200 api/v1/assistants
-POST   400 400 400 400 400 api/v1/auth/login
-GET    401 403 403 403 200 api/v1/agents
-POST   401 403 403 403 400 api/v1/agents
-GET    401 403 403 403 200 api/v1/agents/<pk>
-PATCH  401 403 403 403 200 api/v1/agents/<pk>
-DELETE 401 403 403 403 204 api/v1/agents/<pk>
-POST   401 403 403 403 202 api/v1/agents/<pk>/run
-GET    401 403 403 403 200 api/v1/agents/<pk>/runs
-POST   401 204 204 204 204 api/v1/auth/logout
-POST   401 204 204 204 204 api/v1/auth/logoutall
-GET    401 200 200 200 200 api/v1/auth/tokens
-POST   401 403 403 403 403 api/v1/auth/tokens
-DELETE 401 404 204 404 404 api/v1/auth/tokens/<pk>
-GET    401 403 200 200 200 api/v1/knowledge/articles
-POST   401 403 403 403 400 api/v1/knowledge/articles
-GET    401 403 200 200 200 api/v1/knowledge/articles/<slug>
-PATCH  401 403 403 403 200 api/v1/knowledge/articles/<slug>
-DELETE 401 403 403 403 204 api/v1/knowledge/articles/<slug>
-GET    401 403 200 200 200 api/v1/knowledge/keywords
-POST   401 403 403 403 400 api/v1/knowledge/keywords
-GET    401 403 200 200 200 api/v1/knowledge/keywords/<pk>
-PATCH  401 403 403 403 200 api/v1/knowledge/keywords/<pk>
-DELETE 401 403 403 403 204 api/v1/knowledge/keywords/<pk>
-POST   401 403 400 400 400 api/v1/knowledge/match
-GET    401 403 400 400 400 api/v1/knowledge/search
-GET    401 200 200 200 200 api/v1/docs
-GET    401 200 200 200 200 api/v1/me
-GET    401 200 200 200 200 api/v1/schema
-GET    401 200 200 200 200 api/v1/simulations
-POST   401 202 202 202 202 api/v1/simulations
-GET    401 404 200 404 200 api/v1/simulations/<pk>
-POST   401 404 200 404 200 api/v1/simulations/<pk>/cancel
-POST   401 404 409 404 403 api/v1/simulations/<pk>/feedback
-POST   401 404 202 404 403 api/v1/simulations/<pk>/follow-ups
-GET    401 404 200 404 200 api/v1/simulations/<pk>/manifest
-POST   401 404 409 404 403 api/v1/simulations/<pk>/retry
+GET    401 403 403 403 200 200 api/v1/answer-rules
+POST   401 403 403 403 400 400 api/v1/answer-rules
+GET    401 403 403 403 200 200 api/v1/answer-rules/<pk>
+PATCH  401 403 403 403 200 200 api/v1/answer-rules/<pk>
+DELETE 401 403 403 403 204 204 api/v1/answer-rules/<pk>
+POST   401 403 403 403 200 200 api/v1/answer-rules/preview
+GET    401 200 200 200 200 200 api/v1/assistants
+POST   400 400 400 400 400 400 api/v1/auth/login
+GET    401 403 403 403 200 200 api/v1/agents
+POST   401 403 403 403 400 400 api/v1/agents
+GET    401 403 403 403 200 200 api/v1/agents/<pk>
+PATCH  401 403 403 403 200 200 api/v1/agents/<pk>
+DELETE 401 403 403 403 204 204 api/v1/agents/<pk>
+POST   401 403 403 403 202 202 api/v1/agents/<pk>/run
+GET    401 403 403 403 200 200 api/v1/agents/<pk>/runs
+POST   401 204 204 204 204 204 api/v1/auth/logout
+POST   401 204 204 204 204 204 api/v1/auth/logoutall
+GET    401 200 200 200 200 200 api/v1/auth/tokens
+POST   401 403 403 403 403 403 api/v1/auth/tokens
+DELETE 401 404 204 404 404 404 api/v1/auth/tokens/<pk>
+GET    401 403 200 200 403 200 api/v1/knowledge/articles
+POST   401 403 403 403 403 400 api/v1/knowledge/articles
+GET    401 403 200 200 403 200 api/v1/knowledge/articles/<slug>
+PATCH  401 403 403 403 403 200 api/v1/knowledge/articles/<slug>
+DELETE 401 403 403 403 403 204 api/v1/knowledge/articles/<slug>
+GET    401 403 200 200 403 200 api/v1/knowledge/keywords
+POST   401 403 403 403 403 400 api/v1/knowledge/keywords
+GET    401 403 200 200 403 200 api/v1/knowledge/keywords/<pk>
+PATCH  401 403 403 403 403 200 api/v1/knowledge/keywords/<pk>
+DELETE 401 403 403 403 403 204 api/v1/knowledge/keywords/<pk>
+POST   401 403 400 400 403 400 api/v1/knowledge/match
+GET    401 403 400 400 403 400 api/v1/knowledge/search
+GET    401 200 200 200 200 200 api/v1/docs
+GET    401 200 200 200 200 200 api/v1/me
+GET    401 200 200 200 200 200 api/v1/schema
+GET    401 200 200 200 200 200 api/v1/simulations
+POST   401 202 202 202 202 202 api/v1/simulations
+GET    401 404 200 404 200 200 api/v1/simulations/<pk>
+POST   401 404 200 404 200 200 api/v1/simulations/<pk>/cancel
+POST   401 404 409 404 403 403 api/v1/simulations/<pk>/feedback
+POST   401 404 202 404 403 403 api/v1/simulations/<pk>/follow-ups
+GET    401 404 200 404 200 200 api/v1/simulations/<pk>/manifest
+POST   401 404 409 404 403 403 api/v1/simulations/<pk>/retry
 
-ANY     in  in  in  in 200 admin/
-ANY     in  in  in  in 200 admin/<app_label>/
-ANY     in  in  in  in 404 admin/<url>
-ANY     in  in  in  in 200 admin/accounts/apitoken/
-ANY     in  in  in  in 302 admin/accounts/apitoken/<object_id>/
-POST    in  in  in  in 403 admin/accounts/apitoken/<object_id>/change/
-ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/change/
-ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/delete/
-ANY     in  in  in  in 200 admin/accounts/apitoken/<object_id>/history/
-ANY     in  in  in  in 403 admin/accounts/apitoken/add/
-ANY     in  in  in  in 200 admin/accounts/auditentry/
-ANY     in  in  in  in 302 admin/accounts/auditentry/<object_id>/
-POST    in  in  in  in 403 admin/accounts/auditentry/<object_id>/change/
-ANY     in  in  in  in 200 admin/accounts/auditentry/<object_id>/change/
-ANY     in  in  in  in 403 admin/accounts/auditentry/<object_id>/delete/
-ANY     in  in  in  in 200 admin/accounts/auditentry/<object_id>/history/
-ANY     in  in  in  in 403 admin/accounts/auditentry/add/
-ANY     in  in  in  in 200 admin/accounts/failedsignin/
-ANY     in  in  in  in 302 admin/accounts/failedsignin/<object_id>/
-POST    in  in  in  in 403 admin/accounts/failedsignin/<object_id>/change/
-ANY     in  in  in  in 200 admin/accounts/failedsignin/<object_id>/change/
-ANY     in  in  in  in 200 admin/accounts/failedsignin/<object_id>/delete/
-ANY     in  in  in  in 200 admin/accounts/failedsignin/<object_id>/history/
-ANY     in  in  in  in 403 admin/accounts/failedsignin/add/
-ANY     in  in  in  in 200 admin/accounts/user/
-ANY     in  in  in  in 200 admin/accounts/user/<id>/password/
-ANY     in  in  in  in 302 admin/accounts/user/<object_id>/
-ANY     in  in  in  in 200 admin/accounts/user/<object_id>/change/
-ANY     in  in  in  in 200 admin/accounts/user/<object_id>/delete/
-ANY     in  in  in  in 200 admin/accounts/user/<object_id>/history/
-ANY     in  in  in  in 200 admin/accounts/user/add/
-POST    in  in  in  in 400 admin/accounts/user/<pk>/erase/
-ANY     in  in  in  in 200 admin/accounts/user/<pk>/erase/
-ANY     in  in  in  in 403 admin/autocomplete/
-GET     in  in  in  in 200 admin/curation/
-GET     in  in  in  in 200 admin/jsi18n/
-ANY     in  in  in  in 200 admin/knowledge/article/
-ANY     in  in  in  in 302 admin/knowledge/article/<object_id>/
-ANY     in  in  in  in 200 admin/knowledge/article/<object_id>/change/
-ANY     in  in  in  in 200 admin/knowledge/article/<object_id>/delete/
-GET     in  in  in  in 200 admin/knowledge/article/<object_id>/history/
-ANY     in  in  in  in 200 admin/knowledge/article/<object_id>/history/<revision_id>/restore/
-POST    in  in  in  in 302 admin/knowledge/article/<object_id>/history/<revision_id>/restore/
-ANY     in  in  in  in 404 admin/knowledge/article/<object_id>/history/compare/
-ANY     in  in  in  in 200 admin/knowledge/article/add/
-ANY     in  in  in  in 200 admin/knowledge/article/export/
-ANY     in  in  in  in 200 admin/knowledge/article/import/
-POST    in  in  in  in 200 admin/knowledge/article/process_import/
-ANY     in  in  in  in 405 admin/knowledge/article/process_import/
-ANY     in  in  in  in 200 admin/knowledge/keyword/
-ANY     in  in  in  in 302 admin/knowledge/keyword/<object_id>/
-ANY     in  in  in  in 200 admin/knowledge/keyword/<object_id>/change/
-ANY     in  in  in  in 200 admin/knowledge/keyword/<object_id>/delete/
-GET     in  in  in  in 200 admin/knowledge/keyword/<object_id>/history/
-ANY     in  in  in  in 200 admin/knowledge/keyword/<object_id>/history/<revision_id>/restore/
-POST    in  in  in  in 302 admin/knowledge/keyword/<object_id>/history/<revision_id>/restore/
-ANY     in  in  in  in 404 admin/knowledge/keyword/<object_id>/history/compare/
-ANY     in  in  in  in 200 admin/knowledge/keyword/add/
-ANY     in  in  in  in 200 admin/knowledge/keyword/export/
-ANY     in  in  in  in 200 admin/knowledge/keyword/import/
-POST    in  in  in  in 200 admin/knowledge/keyword/process_import/
-ANY     in  in  in  in 405 admin/knowledge/keyword/process_import/
-GET     in 403 403 403 302 admin/login/
-POST   302 302 302 302  in admin/logout/
-ANY    302 302 302 302 405 admin/logout/
-ANY    302 302 302 302 302 admin/password_change/
-GET     in  in  in  in 200 admin/password_change/done/
-ANY     in  in  in  in 404 admin/r/<content_type_id>/<object_id>/
-ANY     in  in  in  in 200 admin/simulations/agent/
-ANY     in  in  in  in 302 admin/simulations/agent/<object_id>/
-ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/delete/
-ANY     in  in  in  in 200 admin/simulations/agent/<object_id>/history/
-ANY     in  in  in  in 200 admin/simulations/agent/add/
-ANY     in  in  in  in 200 admin/simulations/answerrule/
-ANY     in  in  in  in 302 admin/simulations/answerrule/<object_id>/
-ANY     in  in  in  in 200 admin/simulations/answerrule/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/answerrule/<object_id>/delete/
-GET     in  in  in  in 200 admin/simulations/answerrule/<object_id>/history/
-ANY     in  in  in  in 200 admin/simulations/answerrule/<object_id>/history/<revision_id>/restore/
-POST    in  in  in  in 302 admin/simulations/answerrule/<object_id>/history/<revision_id>/restore/
-ANY     in  in  in  in 404 admin/simulations/answerrule/<object_id>/history/compare/
-ANY     in  in  in  in 200 admin/simulations/answerrule/add/
-ANY     in  in  in  in 200 admin/simulations/answerrule/preview/
-ANY     in  in  in  in 200 admin/simulations/assistant/
-ANY     in  in  in  in 302 admin/simulations/assistant/<object_id>/
-ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/delete/
-GET     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/
-ANY     in  in  in  in 200 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
-POST    in  in  in  in 302 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
-ANY     in  in  in  in 404 admin/simulations/assistant/<object_id>/history/compare/
-ANY     in  in  in  in 200 admin/simulations/assistant/add/
-ANY     in  in  in  in 200 admin/simulations/price/
-ANY     in  in  in  in 302 admin/simulations/price/<object_id>/
-ANY     in  in  in  in 200 admin/simulations/price/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/price/<object_id>/delete/
-ANY     in  in  in  in 200 admin/simulations/price/<object_id>/history/
-ANY     in  in  in  in 200 admin/simulations/price/add/
-ANY     in  in  in  in 200 admin/simulations/rulesversion/
-ANY     in  in  in  in 302 admin/simulations/rulesversion/<object_id>/
-POST    in  in  in  in 403 admin/simulations/rulesversion/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/rulesversion/<object_id>/change/
-ANY     in  in  in  in 403 admin/simulations/rulesversion/<object_id>/delete/
-ANY     in  in  in  in 200 admin/simulations/rulesversion/<object_id>/history/
-ANY     in  in  in  in 403 admin/simulations/rulesversion/add/
-ANY     in  in  in  in 200 admin/simulations/erasure/
-ANY     in  in  in  in 302 admin/simulations/erasure/<object_id>/
-POST    in  in  in  in 403 admin/simulations/erasure/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/erasure/<object_id>/change/
-ANY     in  in  in  in 403 admin/simulations/erasure/<object_id>/delete/
-ANY     in  in  in  in 200 admin/simulations/erasure/<object_id>/history/
-ANY     in  in  in  in 403 admin/simulations/erasure/add/
-ANY     in  in  in  in 200 admin/simulations/run/
-ANY     in  in  in  in 302 admin/simulations/run/<object_id>/
-POST    in  in  in  in 403 admin/simulations/run/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/run/<object_id>/change/
-ANY     in  in  in  in 403 admin/simulations/run/<object_id>/delete/
-ANY     in  in  in  in 200 admin/simulations/run/<object_id>/history/
-ANY     in  in  in  in 403 admin/simulations/run/add/
-ANY     in  in  in  in 200 admin/simulations/simulation/
-ANY     in  in  in  in 302 admin/simulations/simulation/<object_id>/
-POST    in  in  in  in 403 admin/simulations/simulation/<object_id>/change/
-ANY     in  in  in  in 200 admin/simulations/simulation/<object_id>/change/
-ANY     in  in  in  in 403 admin/simulations/simulation/<object_id>/delete/
-ANY     in  in  in  in 200 admin/simulations/simulation/<object_id>/history/
-ANY     in  in  in  in 403 admin/simulations/simulation/add/
-"""
+ANY     in  in  in  in 200 200 admin/
+ANY     in  in  in  in 200 200 admin/<app_label>/
+ANY     in  in  in  in 404 404 admin/<url>
+ANY     in  in  in  in 200 200 admin/accounts/apitoken/
+ANY     in  in  in  in 302 302 admin/accounts/apitoken/<object_id>/
+POST    in  in  in  in 403 403 admin/accounts/apitoken/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/accounts/apitoken/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/accounts/apitoken/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/accounts/apitoken/<object_id>/history/
+ANY     in  in  in  in 403 403 admin/accounts/apitoken/add/
+ANY     in  in  in  in 200 200 admin/accounts/auditentry/
+ANY     in  in  in  in 302 302 admin/accounts/auditentry/<object_id>/
+POST    in  in  in  in 403 403 admin/accounts/auditentry/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/accounts/auditentry/<object_id>/change/
+ANY     in  in  in  in 403 403 admin/accounts/auditentry/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/accounts/auditentry/<object_id>/history/
+ANY     in  in  in  in 403 403 admin/accounts/auditentry/add/
+ANY     in  in  in  in 200 200 admin/accounts/failedsignin/
+ANY     in  in  in  in 302 302 admin/accounts/failedsignin/<object_id>/
+POST    in  in  in  in 403 403 admin/accounts/failedsignin/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/accounts/failedsignin/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/accounts/failedsignin/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/accounts/failedsignin/<object_id>/history/
+ANY     in  in  in  in 403 403 admin/accounts/failedsignin/add/
+ANY     in  in  in  in 200 200 admin/accounts/user/
+ANY     in  in  in  in 200 200 admin/accounts/user/<id>/password/
+ANY     in  in  in  in 302 302 admin/accounts/user/<object_id>/
+ANY     in  in  in  in 200 200 admin/accounts/user/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/accounts/user/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/accounts/user/<object_id>/history/
+ANY     in  in  in  in 200 200 admin/accounts/user/add/
+POST    in  in  in  in 400 400 admin/accounts/user/<pk>/erase/
+ANY     in  in  in  in 200 200 admin/accounts/user/<pk>/erase/
+ANY     in  in  in  in 403 403 admin/autocomplete/
+GET     in  in  in  in 403 200 admin/curation/
+GET     in  in  in  in 200 200 admin/jsi18n/
+ANY     in  in  in  in 403 200 admin/knowledge/article/
+ANY     in  in  in  in 302 302 admin/knowledge/article/<object_id>/
+ANY     in  in  in  in 403 200 admin/knowledge/article/<object_id>/change/
+ANY     in  in  in  in 403 200 admin/knowledge/article/<object_id>/delete/
+GET     in  in  in  in 403 200 admin/knowledge/article/<object_id>/history/
+ANY     in  in  in  in 403 200 admin/knowledge/article/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 403 302 admin/knowledge/article/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 403 404 admin/knowledge/article/<object_id>/history/compare/
+ANY     in  in  in  in 403 200 admin/knowledge/article/add/
+ANY     in  in  in  in 403 200 admin/knowledge/article/export/
+ANY     in  in  in  in 403 200 admin/knowledge/article/import/
+POST    in  in  in  in 403 200 admin/knowledge/article/process_import/
+ANY     in  in  in  in 405 405 admin/knowledge/article/process_import/
+ANY     in  in  in  in 403 200 admin/knowledge/keyword/
+ANY     in  in  in  in 302 302 admin/knowledge/keyword/<object_id>/
+ANY     in  in  in  in 403 200 admin/knowledge/keyword/<object_id>/change/
+ANY     in  in  in  in 403 200 admin/knowledge/keyword/<object_id>/delete/
+GET     in  in  in  in 403 200 admin/knowledge/keyword/<object_id>/history/
+ANY     in  in  in  in 403 200 admin/knowledge/keyword/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 403 302 admin/knowledge/keyword/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 403 404 admin/knowledge/keyword/<object_id>/history/compare/
+ANY     in  in  in  in 403 200 admin/knowledge/keyword/add/
+ANY     in  in  in  in 403 200 admin/knowledge/keyword/export/
+ANY     in  in  in  in 403 200 admin/knowledge/keyword/import/
+POST    in  in  in  in 403 200 admin/knowledge/keyword/process_import/
+ANY     in  in  in  in 405 405 admin/knowledge/keyword/process_import/
+GET     in 403 403 403 302 302 admin/login/
+POST   302 302 302 302   in  in admin/logout/
+ANY    302 302 302 302 405 405 admin/logout/
+ANY    302 302 302 302 302 302 admin/password_change/
+GET     in  in  in  in 200 200 admin/password_change/done/
+ANY     in  in  in  in 404 404 admin/r/<content_type_id>/<object_id>/
+ANY     in  in  in  in 200 200 admin/simulations/agent/
+ANY     in  in  in  in 302 302 admin/simulations/agent/<object_id>/
+ANY     in  in  in  in 200 200 admin/simulations/agent/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/agent/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/simulations/agent/<object_id>/history/
+ANY     in  in  in  in 200 200 admin/simulations/agent/add/
+ANY     in  in  in  in 200 200 admin/simulations/answerrule/
+ANY     in  in  in  in 302 302 admin/simulations/answerrule/<object_id>/
+ANY     in  in  in  in 200 200 admin/simulations/answerrule/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/answerrule/<object_id>/delete/
+GET     in  in  in  in 200 200 admin/simulations/answerrule/<object_id>/history/
+ANY     in  in  in  in 200 200 admin/simulations/answerrule/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 302 302 admin/simulations/answerrule/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 404 404 admin/simulations/answerrule/<object_id>/history/compare/
+ANY     in  in  in  in 200 200 admin/simulations/answerrule/add/
+ANY     in  in  in  in 200 200 admin/simulations/answerrule/preview/
+ANY     in  in  in  in 200 200 admin/simulations/assistant/
+ANY     in  in  in  in 302 302 admin/simulations/assistant/<object_id>/
+ANY     in  in  in  in 200 200 admin/simulations/assistant/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/assistant/<object_id>/delete/
+GET     in  in  in  in 200 200 admin/simulations/assistant/<object_id>/history/
+ANY     in  in  in  in 200 200 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
+POST    in  in  in  in 302 302 admin/simulations/assistant/<object_id>/history/<revision_id>/restore/
+ANY     in  in  in  in 404 404 admin/simulations/assistant/<object_id>/history/compare/
+ANY     in  in  in  in 200 200 admin/simulations/assistant/add/
+ANY     in  in  in  in 200 200 admin/simulations/price/
+ANY     in  in  in  in 302 302 admin/simulations/price/<object_id>/
+ANY     in  in  in  in 200 200 admin/simulations/price/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/price/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/simulations/price/<object_id>/history/
+ANY     in  in  in  in 200 200 admin/simulations/price/add/
+ANY     in  in  in  in 200 200 admin/simulations/rulesversion/
+ANY     in  in  in  in 302 302 admin/simulations/rulesversion/<object_id>/
+POST    in  in  in  in 403 403 admin/simulations/rulesversion/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/rulesversion/<object_id>/change/
+ANY     in  in  in  in 403 403 admin/simulations/rulesversion/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/simulations/rulesversion/<object_id>/history/
+ANY     in  in  in  in 403 403 admin/simulations/rulesversion/add/
+ANY     in  in  in  in 200 200 admin/simulations/erasure/
+ANY     in  in  in  in 302 302 admin/simulations/erasure/<object_id>/
+POST    in  in  in  in 403 403 admin/simulations/erasure/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/erasure/<object_id>/change/
+ANY     in  in  in  in 403 403 admin/simulations/erasure/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/simulations/erasure/<object_id>/history/
+ANY     in  in  in  in 403 403 admin/simulations/erasure/add/
+ANY     in  in  in  in 200 200 admin/simulations/run/
+ANY     in  in  in  in 302 302 admin/simulations/run/<object_id>/
+POST    in  in  in  in 403 403 admin/simulations/run/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/run/<object_id>/change/
+ANY     in  in  in  in 403 403 admin/simulations/run/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/simulations/run/<object_id>/history/
+ANY     in  in  in  in 403 403 admin/simulations/run/add/
+ANY     in  in  in  in 200 200 admin/simulations/simulation/
+ANY     in  in  in  in 302 302 admin/simulations/simulation/<object_id>/
+POST    in  in  in  in 403 403 admin/simulations/simulation/<object_id>/change/
+ANY     in  in  in  in 200 200 admin/simulations/simulation/<object_id>/change/
+ANY     in  in  in  in 403 403 admin/simulations/simulation/<object_id>/delete/
+ANY     in  in  in  in 200 200 admin/simulations/simulation/<object_id>/history/
+ANY     in  in  in  in 403 403 admin/simulations/simulation/add/
+"""  # noqa: E501
 
 
 # What POST sends there, so that not only the form but the right to submit it is seen.
@@ -449,9 +449,9 @@ def quiet() -> Iterator[None]:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("part", sorted(set(map(part_of, PATTERNS))))
 def test_everybody_is_answered_as_the_table_says(
-    part: str, trainee: User, analyst: User, outsider: User, admin: User
+    part: str, trainee: User, analyst: User, outsider: User, planner: User, admin: User
 ) -> None:
-    cast = dict(zip(CAST, [None, trainee, analyst, outsider, admin], strict=True))
+    cast = dict(zip(CAST, [None, trainee, analyst, outsider, planner, admin], strict=True))
     visitors = {name: Visitor(user) for name, user in cast.items()}
     objects = make_objects(analyst)
     surprises = []
