@@ -47,6 +47,7 @@ class RunInline(ReadOnly, admin.TabularInline):
     model = Run
     fk_name = "simulation"
     show_change_link = True
+    readonly_fields = ["fault_message"]
     # Without the provider's id, which each row has for its title.
     fields = [
         "round",
@@ -55,7 +56,8 @@ class RunInline(ReadOnly, admin.TabularInline):
         "finished_at",
         "outcome",
         "adopted",
-        "fault",
+        "fault_message",
+        "fault_detail",
         "looks",
         "discard_due_at",
         "total_tokens",
@@ -189,7 +191,10 @@ def try_to_cancel(simulation: Simulation) -> bool:
 
 @admin.register(Run)
 class RunAdmin(ReadOnly, LargeTable, admin.ModelAdmin):
-    list_display = ["requested_at", "outcome", "fault", "round", "adopted", "simulation_link"]
+    list_display = [
+        *("requested_at", "outcome", "fault_message", "fault_detail"),
+        *("round", "adopted", "simulation_link"),
+    ]
     list_filter = ["outcome", "adopted", "requested_at"]
     search_fields = ["provider_id"]
     ordering = ["-requested_at"]

@@ -18,6 +18,7 @@ from simulations.models import (
     Assistant,
     Conversation,
     Feedback,
+    Run,
     Simulation,
     Status,
     StopReason,
@@ -153,7 +154,7 @@ def cancel(simulation: Simulation) -> None:
         if row.filter(status=Status.PENDING).transition(Status.CANCELLED):
             # A create call may be under way: its answer is waited for, and then ended.
             simulation.runs.filter(outcome="").discard(
-                "Cancelled by a user during the call", after=settings.START_LEASE
+                Run.Fault.CANCELLED, after=settings.START_LEASE
             )
         elif not _request_stop(row):
             raise StateForbids("The simulation is over: there is nothing to cancel.")

@@ -266,8 +266,7 @@ def describe_runs(
 
 
 def describe_run(run: Run, is_admin: bool) -> Part:
-    """`outcome` is None while it is open. A fault's code is what precedes the provider's words."""
-    code, _, detail = run.fault.partition(": ")
+    """`outcome` is None while it is open; `fault_detail` is in the provider's own words."""
     described = {
         "id": run.pk,
         "round": run.round,
@@ -279,14 +278,15 @@ def describe_run(run: Run, is_admin: bool) -> Part:
         "finished_at": run.finished_at,
         "outcome": run.outcome or None,
         "adopted": run.adopted,
-        "fault": code or None,
+        "fault": run.fault or None,
+        "fault_message": run.fault_message or None,
         "tokens": {
             "input": run.input_tokens,
             "output": run.output_tokens,
             "total": run.total_tokens,
         },
     }
-    return described | ({"fault_detail": detail or None} if is_admin else {})
+    return described | ({"fault_detail": run.fault_detail or None} if is_admin else {})
 
 
 def describe_call(call: ToolCall, may_read_articles: bool) -> Part:

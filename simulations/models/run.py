@@ -20,7 +20,7 @@ class RunQuerySet(models.QuerySet["Run"]):
     def to_discard(self) -> "RunQuerySet":
         return self.filter(discard_due_at__isnull=False)
 
-    def discard(self, fault: str, after: timedelta = timedelta(0)) -> int:
+    def discard(self, fault: "Run.Fault", after: timedelta = timedelta(0)) -> int:
         """Marks runs that nobody wants: each is ended upstream, if it is there."""
         return self.filter(finished_at=None).update(
             outcome=Run.Outcome.UNWANTED,
@@ -43,6 +43,15 @@ class Run(models.Model):
         UNWANTED = "unwanted", "Not wanted any more, ended upstream"
         SAME = "same", "The same run as another of this simulation's"
 
+    class Fault(models.TextChoices):
+        """What Sitrep itself finds wrong with a call; else it is the provider's error code."""
+
+        NO_ANSWER = "no_answer", "No answer was saved: the worker ended or was held up"
+        MOVED_ON = "moved_on", "Accepted after its simulation had moved on"
+        CANCELLED = "cancelled", "Cancelled by a user during the call"
+        NOT_ENDED = "not_ended", "Could not be ended in time"
+        INTERNAL = "internal_error", "Its simulation could not be worked on"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     simulation = models.ForeignKey("Simulation", on_delete=models.CASCADE, related_name="runs")
     round = models.PositiveSmallIntegerField(default=1)
@@ -64,7 +73,12 @@ class Run(models.Model):
     provider_id = models.CharField(max_length=512, blank=True, db_index=True)
     outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
     fault = models.CharField(
-        max_length=500, blank=True, help_text="What went wrong with the call, if anything did."
+        max_length=64,
+        blank=True,
+        help_text="The code of what went wrong, if anything did: one of ours or the provider's.",
+    )
+    fault_detail = models.CharField(
+        max_length=500, blank=True, help_text="The provider's words; only administrators see them."
     )
     looks = models.PositiveSmallIntegerField(
         default=0, help_text="How often it was looked for upstream after its answer went missing."
@@ -93,6 +107,11 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return self.provider_id or str(self.id)
+
+    @property
+    def fault_message(self) -> str:
+        """In words, where the code is one of ours."""
+        return dict(self.Fault.choices).get(self.fault, self.fault)
 
     @property
     def is_known(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Case, Count, Min, QuerySet, Value, When
-from django.db.models.functions import Concat, Left, Now, StrIndex, Substr
+from django.db.models.functions import Left, Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from prometheus_client import CollectorRegistry
@@ -38,7 +38,8 @@ POLL = "FetchRun"
 # Of a run that has no outcome yet.
 OPEN = "open"
 
-FAULTS = [
+# What our side of a call to the provider, or its HTTP status, is named.
+PROVIDER_FAULTS = [
     "timeout",
     "connection_error",
     "invalid_response",
@@ -48,13 +49,8 @@ FAULTS = [
     "http_502",
     "http_503",
     "http_504",
-    "No answer was saved",
-    "Accepted after its simulation had moved on",
-    "Cancelled by a user during the call",
-    "Could not be ended in time",
 ]
-# What is before the colon; all of it, where there is none.
-FAULT_CODE = Substr("fault", 1, StrIndex(Concat("fault", Value(":")), Value(":")) - 1)
+FAULTS = [*Run.Fault.values, *PROVIDER_FAULTS]
 
 ERROR = '{"error":'
 # By its beginning: outputs are long, and the database keeps them out of the row.
@@ -137,7 +133,7 @@ def count_runs() -> Iterator[GaugeMetricFamily]:
     labels = {"outcome": [OPEN, *Run.Outcome.values], "adopted": ["False", "True"]}
     yield gauges("runs", "Runs; adopted ones were found upstream.", labels, counts)
 
-    extra = count_by(Run.objects.extra().annotate(code=FAULT_CODE), "code")
+    extra = count_by(Run.objects.extra(), "fault")
     labels = {"fault": [*FAULTS, OTHER]}
     yield gauges("extra_runs", "Runs that may have been billed in addition.", labels, extra)
 

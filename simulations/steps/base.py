@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 BUSY_WAIT = timedelta(seconds=1.2)
 MAX_BACKOFF = 30.0
-INTERNAL_FAULT = "Its simulation could not be worked on"
 
 
 class Step(ABC):
@@ -121,7 +120,7 @@ class Step(ABC):
             status=500,
         )
         if failed:
-            Run.objects.filter(simulation=self.simulation.pk).discard(INTERNAL_FAULT)
+            Run.objects.filter(simulation=self.simulation.pk).discard(Run.Fault.INTERNAL)
 
     def age_at_claim(self, moment: datetime) -> timedelta:
         """How long ago `moment` was when this step was claimed, on the database's clock.

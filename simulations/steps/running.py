@@ -27,7 +27,6 @@ from simulations.turns.outcomes import (
 STOP_PATIENCE = timedelta(seconds=15)
 # Keys are exchanged now and then: a run that is paid for outlives so many refusals.
 REFUSALS_OUTLIVED = 3
-NOT_ENDED = "Could not be ended in time"
 
 
 class RunningStep(Step):
@@ -83,7 +82,7 @@ class RunningStep(Step):
 
     def abandon(self) -> None:
         """The simulation is over; its run may not be."""
-        Run.objects.filter(pk=self.simulation.run_id).discard(NOT_ENDED)
+        Run.objects.filter(pk=self.simulation.run_id).discard(Run.Fault.NOT_ENDED)
 
 
 class FetchRun(RunningStep):

@@ -202,7 +202,7 @@ class StartRun(StartingStep):
         if error.ambiguous:
             logger.warning("Simulation %s: run may be lost: %s", self.simulation.pk, error.code)
             Run.objects.filter(pk=self.run.pk, provider_id="", fault="").update(
-                fault=describe_fault(error)
+                **describe_fault(error)
             )
             self.retry(error, at_least=settings.LOOK_DELAY)
         elif error.is_busy:
@@ -226,9 +226,9 @@ class StartRun(StartingStep):
             self._own().update(run=self._run_of_the_round_before())
             Run.objects.filter(pk=self.run.pk).update(
                 outcome=Run.Outcome.REJECTED,
-                fault=describe_fault(error),
                 finished_at=Now(),
                 discard_due_at=None,
+                **describe_fault(error),
             )
 
     def _yield_to_the_run_that_is_going(self, error: ProviderError) -> None:
@@ -279,9 +279,9 @@ class StartOpenedTurn(StartRun):
 
 
 def count_as_lost(run: Run) -> None:
-    fault = run.fault or "No answer was saved: the worker ended or was held up"
+    fault = run.fault or Run.Fault.NO_ANSWER
     Run.objects.filter(pk=run.pk).update(outcome=Run.Outcome.LOST, fault=fault, finished_at=Now())
 
 
-def describe_fault(error: ProviderError) -> str:
-    return f"{error.code}: {error.message}"[:500]
+def describe_fault(error: ProviderError) -> dict[str, str]:
+    return {"fault": error.code, "fault_detail": error.message[:500]}

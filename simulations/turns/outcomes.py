@@ -37,8 +37,6 @@ NO_USAGE = Usage()
 # Seconds: however late a provider wants to be asked again.
 MAX_POLL_WAIT = 30.0
 
-MOVED_ON = "Accepted after its simulation had moved on"
-
 
 def accept_run(
     simulation: Simulation,
@@ -70,7 +68,7 @@ def _accept_in_vain(row: SimulationQuerySet, run: Run, provider_id: str) -> None
     if provider_id and row.filter(run__provider_id=provider_id).exclude(run=run.pk).exists():
         Run.objects.filter(pk=run.pk).update(outcome=Run.Outcome.SAME, finished_at=Now())
     elif not row.filter(run=run.pk, status__in=[Status.RUNNING, Status.COMPLETED]).exists():
-        Run.objects.filter(pk=run.pk).discard(MOVED_ON)
+        Run.objects.filter(pk=run.pk).discard(Run.Fault.MOVED_ON)
 
 
 @PreparedUpdate

@@ -38,7 +38,7 @@ def a_run(ident: str = "run", **changes: object) -> Row:
 
 def a_lost_run() -> Row:
     return a_run("lost", requested_at=at(1), accepted_at=None, provider_id="", outcome="lost") | {
-        "fault": "timeout: no answer",
+        "fault": "timeout",
         "finished_at": at(2),
     }
 

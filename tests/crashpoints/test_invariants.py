@@ -103,7 +103,7 @@ def test_a_second_run_is_billed(ended: Ended) -> None:
 
 def test_a_second_run_is_allowed_to_a_fault_that_it_is_attributed_to(ended: Ended) -> None:
     twice = replace(ended, ledger=[*ended.ledger, ended.ledger[0] | {"id": "another"}], faults=1)
-    lost = ended.simulation.runs.create(outcome=Run.Outcome.LOST, fault="The worker ended")
+    lost = ended.simulation.runs.create(outcome=Run.Outcome.LOST, fault=Run.Fault.NO_ANSWER)
     assert violations(again(twice)) == []
     Run.objects.filter(pk=lost.pk).update(fault="")
     assert_says(again(twice), "an extra run is attributed to no fault")

@@ -220,7 +220,7 @@ def test_a_run_whose_acceptance_was_lost_is_adopted_not_paid_twice(
     [ledger_run] = emulator.ledger()["runs"]
     adopted = simulation.runs.get(adopted=True)
     assert simulation.run == adopted
-    assert "connection_error" in simulation.runs.first().fault
+    assert simulation.runs.first().fault == "connection_error"
     if protocol == "assistants":
         assert adopted.provider_id == ledger_run["id"]
         assert simulation.tokens_used == ledger_run["usage"]["total_tokens"]
@@ -254,7 +254,7 @@ def test_a_create_that_was_not_accepted_is_repeated_and_counted(
         Run.Outcome.LOST,
         Run.Outcome.COMPLETED,
     ]
-    assert simulation.runs.first().fault.startswith("http_500: ")
+    assert simulation.runs.first().fault == "http_500"
 
 
 def test_refused_credentials_fail_at_once_and_say_what_to_do(

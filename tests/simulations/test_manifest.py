@@ -39,8 +39,8 @@ def made(articles: dict[str, Article]) -> Made:
         for citation in citations:
             citation.save()
         sent = {"assistant_revision": simulation.assistant.revisions.latest(), "model": "gpt-5.2"}
-        fault = "http_502: Bad gateway of org-secret"
-        simulation.runs.create(outcome="lost", fault=fault, finished_at=Now(), **sent)
+        sent_in_vain = sent | {"fault": "http_502", "fault_detail": "Bad gateway of org-secret"}
+        simulation.runs.create(outcome="lost", finished_at=Now(), **sent_in_vain)
         run = simulation.runs.create(
             provider_id="resp_1",
             outcome="completed",
@@ -300,7 +300,7 @@ def test_hostile_text_is_only_text(analyst: User, made: Made) -> None:
     hostile = "<script>alert(1)</script>"
     row = Simulation.objects.filter(pk=simulation.pk)
     row.update(raw_answer=hostile, answer=NO_ANALYSIS, prompt=hostile)
-    simulation.runs.update(provider_id=hostile, fault=hostile)
+    simulation.runs.update(provider_id=hostile, fault=hostile, fault_detail=hostile)
     simulation.citations.update(text=hostile, title=hostile)
     assert "<script>alert" not in page_of(simulation, analyst)
 

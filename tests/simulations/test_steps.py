@@ -26,7 +26,6 @@ from simulations.steps import DiscardRun, FetchRun, FindRun, StartRun, next_step
 from simulations.steps.finding import LOOKS_BEFORE_NEW_RUN
 from simulations.steps.starting import GATE_VALIDITY
 from simulations.turns.building import build_turn
-from simulations.turns.outcomes import MOVED_ON
 from simulations.turns.tools import MAX_ROUNDS
 from tests.conftest import make_due
 from tests.emulator.process import EmulatorProcess
@@ -147,7 +146,8 @@ def test_an_accepted_run_is_saved_although_the_row_moved_on(opened: Simulation) 
     step.apply(ACCEPTED)
 
     run = Run.objects.get()
-    assert (run.provider_id, run.outcome, run.fault) == ("run_1", Run.Outcome.UNWANTED, MOVED_ON)
+    assert (run.provider_id, run.outcome) == ("run_1", Run.Outcome.UNWANTED)
+    assert run.fault == Run.Fault.MOVED_ON
     assert claim_unwanted(1) == [run]
 
 
@@ -332,7 +332,8 @@ def test_a_run_nobody_finds_is_counted_as_lost_before_the_next_one(opened: Simul
     assert following.prepare()
     assert Run.objects.count() == 2
     run = Run.objects.get(pk=start.run.pk)
-    assert (run.outcome, run.fault) == (Run.Outcome.LOST, "timeout: No answer")
+    assert (run.outcome, run.fault) == (Run.Outcome.LOST, "timeout")
+    assert run.fault_detail == "No answer"
     opened.refresh_from_db()
     assert opened.run == following.run
 
