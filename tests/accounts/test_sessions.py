@@ -52,6 +52,19 @@ def test_a_session_ends_after_so_long_without_a_request(client: Client) -> None:
     assert not gets_in(client)
 
 
+def test_whoever_is_active_stays_where_the_idle_time_is_short(
+    client: Client, settings: Settings
+) -> None:
+    settings.SESSION_IDLE = timedelta(minutes=5)
+    gets_in(client)
+    pass_time(IDLE - timedelta(minutes=5))  # what is left is that idle time
+    for _ in range(4):
+        pass_time(timedelta(minutes=3))
+        assert gets_in(client)
+    pass_time(timedelta(minutes=5))
+    assert not gets_in(client)
+
+
 def test_a_session_ends_however_busy_it_is(client: Client) -> None:
     for _ in range(14):
         pass_time(timedelta(minutes=50))
