@@ -31,6 +31,7 @@ MAX_PLACES = 30
 # What Django raises when a connection is refused or breaks off.
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
+# The least that is told of others, if LOG_LEVEL is no stricter.
 LEVELS = {
     "axes": "WARNING",  # else several lines for every sign-in
     # Two lines for every tick of the engine say nothing.
@@ -38,7 +39,8 @@ LEVELS = {
     "celery.app.trace": "WARNING",
     "celery.worker.strategy": "WARNING",
     "kombu.connection": "ERROR",  # warns that memory:// names no host
-    "django": "INFO",
+    "django": "INFO",  # below it, statements with their values
+    "gunicorn.error": "INFO",
     # Their INFO and DEBUG lines carry URLs, headers and bodies.
     "httpcore2": "WARNING",
     "httpx2": "WARNING",
@@ -86,14 +88,19 @@ def logging_config(level: str, *, for_machines: bool) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
-            **{name: {"level": least} for name, least in LEVELS.items()},
-            # Django and gunicorn bring handlers of their own.
-            "django": {"level": LEVELS["django"], "handlers": [], "propagate": True},
+            # Without the handlers that Django and gunicorn bring.
+            **{
+                name: {"level": stricter(level, least), "propagate": True}
+                for name, least in LEVELS.items()
+            },
             "django.request": {"filters": ["errors"]},
-            "django.server": {"handlers": [], "propagate": True},
-            "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
+            "django.server": {"propagate": True},
         },
     }
+
+
+def stricter(one: str, other: str) -> str:
+    return max(one, other, key=logging.getLevelNamesMapping().__getitem__)
 
 
 class OnlyErrors(logging.Filter):

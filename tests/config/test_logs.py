@@ -120,6 +120,24 @@ def test_what_celery_django_and_gunicorn_say_is_cut() -> None:
         assert json.loads(line_of(record_of(said, name="gunicorn.error")))["event"] == told
 
 
+@pytest.mark.parametrize(
+    ("asked", "django", "axes"),
+    [
+        ("DEBUG", "INFO", "WARNING"),
+        ("INFO", "INFO", "WARNING"),
+        ("WARNING", "WARNING", "WARNING"),
+        ("ERROR", "ERROR", "ERROR"),
+    ],
+)
+def test_no_logger_tells_more_than_was_asked_for(asked: str, django: str, axes: str) -> None:
+    """And some less: their lower levels quote what people wrote."""
+    loggers = logging_config(asked, for_machines=True)["loggers"]
+    named = {name: logger["level"] for name, logger in loggers.items() if "level" in logger}
+    assert (named["django"], named["gunicorn.error"], named["axes"]) == (django, django, axes)
+    levels = logging.getLevelNamesMapping()
+    assert min(levels[level] for level in named.values()) >= levels[asked]
+
+
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """What is logged meanwhile, as in production."""
