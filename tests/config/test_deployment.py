@@ -1,6 +1,9 @@
 """The files that deploy the product agree with it and with one another."""
 
+import ast
 import re
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,33 @@ def test_dependencies_are_pinned_each_to_one_version() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if line and not line.startswith(("#", "-r ")):
                 assert re.match(r"[\w.-]+(\[[\w,]+\])?==[\w.]+( ;.*)?$", line), f"{path}: {line}"
+
+
+def test_what_the_product_imports_is_a_requirement_of_its_own() -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    named = {normal(re.split(r"[\[=]", line)[0]) for line in lines if not line.startswith("#")}
+    distributions = packages_distributions()
+    missing = {
+        name
+        for package in ["accounts", "config", "knowledge", "simulations", "emulator", "scripts"]
+        for path in (ROOT / package).rglob("*.py")
+        for name in imported(path)
+        if name in distributions and named.isdisjoint(map(normal, distributions[name]))
+    }
+    assert missing == set()
+
+
+def normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The top-level names of the modules that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
 
 
 def test_redis_refuses_rather_than_forgets_and_there_are_several_workers() -> None:
