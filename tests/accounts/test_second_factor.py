@@ -530,7 +530,9 @@ def test_an_admin_without_one_is_not_let_in(new_admin: Client) -> None:
     assert not is_in(new_admin)
 
 
-def test_nor_over_the_api(required: None, admin: User) -> None:
+def test_an_admin_without_a_second_factor_is_refused_by_the_api(
+    required: None, admin: User
+) -> None:
     _, secret = ApiToken.objects.issue(admin, "Nightly", timedelta(days=1))
     token = Client(headers={"Authorization": f"Bearer {secret}"})
     for refused in [token.get("/api/v1/me"), api_sign_in(username="admin")]:

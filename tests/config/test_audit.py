@@ -52,7 +52,7 @@ def test_a_service_that_does_not_answer_is_no_failure(
     assert capsys.readouterr().out == "Not audited: ConnectionError: refused\n"
 
 
-def test_nor_is_one_that_takes_too_long(
+def test_an_audit_that_takes_too_long_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(audit, "SECONDS", 0.1)

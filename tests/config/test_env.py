@@ -40,7 +40,7 @@ def problems(source: Mapping[str, str], base: Path) -> dict[str, str]:
     return found
 
 
-def test_defaults(base):
+def test_an_empty_environment_gets_the_defaults(base):
     environment = load({}, base)
     assert len(environment.django_secret_key) >= 32
     assert {
@@ -147,7 +147,7 @@ def test_blank_is_unset_in_production_too(base, name):
         ("LOG_LEVEL", "WARNING", "WARNING"),
     ],
 )
-def test_accepted(base, name, text, value):
+def test_a_good_value_is_read(base, name, text, value):
     assert getattr(load({name: text}, base), name.lower()) == value
 
 
@@ -217,7 +217,7 @@ def test_accepted(base, name, text, value):
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR"),
     ],
 )
-def test_refused(base, name, text, words):
+def test_a_bad_value_is_refused_by_name(base, name, text, words):
     found = problems({name: text}, base)
     assert found.keys() == {name}
     assert words in found[name]
@@ -260,7 +260,7 @@ def test_all_problems_at_once(base):
         ("sqlite:///:memory:", {"NAME": ":memory:"}),
     ],
 )
-def test_database(base, url, expected):
+def test_a_database_url_names_the_database(base, url, expected):
     database = load({"DATABASE_URL": url}, base).database
     assert {key: database.get(key) for key in expected} == expected
     assert "OPTIONS" in expected or "OPTIONS" not in database
@@ -286,7 +286,7 @@ def test_allowed_hosts_follow_the_frontend_url(base, url, host):
     assert set(local) == {host, "localhost", "127.0.0.1", "[::1]"}
 
 
-def test_production(base):
+def test_production_starts_with_what_it_needs(base):
     environment = load(PRODUCTION, base)
     assert environment.django_secret_key == KEY
     assert environment.celery_broker_url == "memory://"
@@ -350,7 +350,7 @@ def test_another_server_has_its_own_keys_and_ids(base):
         ),
     ],
 )
-def test_openai_configured(base, source, configured):
+def test_key_and_id_configure_a_protocol(base, source, configured):
     assert load(source, base).openai_configured is configured
 
 
@@ -427,7 +427,7 @@ def real(monkeypatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_no_file(base, real):
+def test_without_a_file_there_are_the_defaults(base, real):
     assert load_or_exit(base).port == 3001
 
 
@@ -492,7 +492,7 @@ def test_bad_lines_of_the_file(base, real, capsys, caplog):
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"PORT=\xff")])
-def test_unreadable_file(base, real, capsys, make):
+def test_an_unreadable_file_is_named(base, real, capsys, make):
     make(base / ".env")
     with pytest.raises(SystemExit):
         load_or_exit(base)

@@ -100,7 +100,7 @@ def visitors(browser: Browser, stack: Stack) -> Iterator[dict[str, Visitor]]:
 
 
 @pytest.mark.parametrize("case", PAGES, ids=lambda case: case.name)
-def test_a_page(
+def test_a_page_is_light_accessible_and_fits_a_phone(
     visitors: dict[str, Visitor], case: PageCase, request: pytest.FixtureRequest
 ) -> None:
     visitor = visitors[case.user]

@@ -146,7 +146,9 @@ def test_no_page_lets_any_of_it_act(browser: Browser, world: World, username: st
         assert shown.count("<script>hit()</script>") > 20
 
 
-def test_nor_does_what_is_swapped_in(browser: Browser, world: World) -> None:
+def test_answers_and_previews_that_are_swapped_in_can_not_act(
+    browser: Browser, world: World
+) -> None:
     """The answer that comes while one looks, and the previews while one types."""
     stack = world.stack
     with visit(browser, stack, "admin", "/simulations/") as page:

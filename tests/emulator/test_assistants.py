@@ -113,7 +113,7 @@ def test_lists_are_paged_both_ways(emulator, threads, start):
     assert answer_of(threads, runs[1]).run_id == runs[1].id
 
 
-def test_tool_round(emulator, threads, start):
+def test_a_run_waits_for_its_tools_outputs(emulator, threads, start):
     run = fetch(threads, start(TRIGGER))
     assert run.status == "requires_action"
     [call] = run.required_action.submit_tool_outputs.tool_calls
@@ -212,7 +212,7 @@ def test_unknown_ids_are_404(emulator, client, threads, start):
 
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
-def test_assistant(emulator, client):
+def test_an_assistant_can_be_retrieved(emulator, client):
     raw = client.beta.assistants.with_raw_response.retrieve(ASSISTANT)
     assert checked(Assistant, raw).id == ASSISTANT
 
@@ -227,7 +227,7 @@ def test_messages_can_come_with_the_run(emulator, threads):
 @pytest.mark.parametrize(
     ("outcome", "status"), [("stuck", "in_progress"), ("strange", "reviewing")]
 )
-def test_endless_outcomes(emulator, threads, start, outcome, status):
+def test_a_run_without_an_end_locks_its_thread(emulator, threads, start, outcome, status):
     run = start(metadata={"emulator_outcome": outcome})
     emulator.release()
     assert threads.runs.retrieve(run.id, thread_id=run.thread_id).status == status

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 
-def test_rate_limit(emulator, client, ask):
+def test_a_rate_limited_call_says_when_to_try_again(emulator, client, ask):
     emulator.arm("429", "start_run", retry_after=1.5)
     with pytest.raises(openai.RateLimitError) as caught:
         ask()
@@ -42,7 +42,7 @@ def test_drop_accepts_and_closes(emulator, ask):
 
 
 @pytest.mark.parametrize(("kind", "accepted"), [("timeout", 0), ("accept_then_hang", 1)])
-def test_hanging(emulator, client, ask, kind, accepted):
+def test_a_hanging_call_times_out_and_holds_up_nobody(emulator, client, ask, kind, accepted):
     emulator.arm(kind, "start_run", seconds=0.3)
     with pytest.raises(openai.InternalServerError) as caught:
         ask()
@@ -54,7 +54,7 @@ def test_hanging(emulator, client, ask, kind, accepted):
     ask()  # a hanging call holds up nobody
 
 
-def test_operations(emulator, client, threads, ask):
+def test_a_fault_meets_its_own_operation_alone(emulator, client, threads, ask):
     conversation, thread = client.conversations.create(), threads.create()
     run = ask(conversation=conversation.id)
     calls = {
@@ -86,7 +86,7 @@ def test_operations(emulator, client, threads, ask):
         ("404", openai.NotFoundError, None),
     ],
 )
-def test_refusals(emulator, ask, kind, error, code):
+def test_a_refused_call_starts_no_run(emulator, ask, kind, error, code):
     emulator.arm(kind, "start_run")
     with pytest.raises(error) as caught:
         ask()
@@ -310,7 +310,7 @@ def test_polls_and_calls_are_counted(emulator, client, threads, ask):
     assert emulator.counts() == {}
 
 
-def test_ledger(emulator, client, threads, ask):
+def test_the_ledger_lists_conversations_and_runs(emulator, client, threads, ask):
     emulator.control(latency=60)
     conversation = client.conversations.create(metadata={"simulation": "42"})
     ask("Is the depot safe?", conversation=conversation.id, instructions="Be brief.")

@@ -23,7 +23,7 @@ def test_it_is_lognormal():
     assert statistics.stdev(logs) == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_seed_is_a_draw():
+def test_the_same_seed_gives_the_same_latency():
     drawn = Latency(30, 0.5, seed=7).of("Is it safe?")
     assert drawn == Latency(30, 0.5, seed=7).of("Is it safe?")
     assert drawn != Latency(30, 0.5, seed=8).of("Is it safe?")

@@ -203,7 +203,7 @@ def test_input_can_be_a_list_of_items_with_parts(emulator, client, ask):
     assert emulator.ledger()["runs"][0]["input"] == "What threatens us?"
 
 
-def test_cancel(emulator, client, ask):
+def test_a_cancelled_response_is_empty_and_stays_cancelled(emulator, client, ask):
     emulator.control(latency=60)
     conversation = client.conversations.create()
     run = ask(conversation=conversation.id)
@@ -259,7 +259,7 @@ def test_a_foreground_response_is_answered_at_once(emulator, client):
         client.responses.cancel(response.id)
 
 
-def test_delete(emulator, client, ask):
+def test_a_deleted_response_stays_in_the_ledger(emulator, client, ask):
     run = ask()
     client.responses.delete(run.id)
     with pytest.raises(openai.NotFoundError):
@@ -285,7 +285,7 @@ def test_delete(emulator, client, ask):
         ({"prompt": ""}, "missing_required_parameter"),
     ],
 )  # fmt: skip
-def test_refused_requests(emulator, ask, options, code):
+def test_a_refused_request_starts_no_run(emulator, ask, options, code):
     with pytest.raises(openai.BadRequestError) as caught:
         ask(**options)
     assert caught.value.code == code
@@ -352,7 +352,7 @@ def test_outcomes_on_request(emulator, client, ask, outcome, status, by):
 @pytest.mark.parametrize(
     ("outcome", "status"), [("stuck", "in_progress"), ("strange", "reviewing")]
 )
-def test_endless_outcomes(emulator, client, ask, outcome, status):
+def test_a_run_without_an_end_locks_its_conversation(emulator, client, ask, outcome, status):
     conversation = client.conversations.create()
     run = ask(conversation=conversation.id, metadata={"emulator_outcome": outcome})
     emulator.release()

@@ -55,7 +55,7 @@ def test_categories_are_counted_in_all_and_tags_in_the_chosen_one() -> None:
 
 
 @pytest.mark.usefixtures("shelves")
-def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shelf_comes_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browsing, "PAGE_SIZE", 2)
     first, second = browse(), browse(page=2)
     assert (len(first.articles), first.has_next) == (2, True)

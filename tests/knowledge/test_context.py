@@ -41,7 +41,7 @@ def test_no_articles_no_block():
     assert build_kb_context(iter(()), "advanced") == ""
 
 
-def test_one_article():
+def test_the_block_of_one_article():
     assert build_kb_context([Article()], "standard") == (
         "\n\n---\n"
         "KNOWLEDGE BASE CONTEXT:\n"

@@ -155,7 +155,7 @@ def check_attributes(tag: str, attributes: dict[str, str | None]) -> None:
         ("", ""),
     ],
 )
-def test_ordinary_markdown(text: str, html: str) -> None:
+def test_ordinary_markdown_becomes_html(text: str, html: str) -> None:
     assert render_markdown(text).strip() == html
 
 

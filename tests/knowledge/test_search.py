@@ -297,7 +297,7 @@ def test_too_long_a_query_is_refused_with_the_limit(query: str) -> None:
 
 class AnyText(TestCase):
     @given(st.text(max_size=60), st.sampled_from(['"', "-", " or ", "NEAR", "*", "(", ""]))
-    def test_of_any_characters(self, text: str, operator: str) -> None:
+    def test_no_characters_break_a_search(self, text: str, operator: str) -> None:
         search_articles(f"{text}{operator}{text[:9]}")
 
 

@@ -101,7 +101,7 @@ def test_a_question_brings_the_articles_that_answer_it(question, first_three):
 
 @pytest.mark.parametrize("slug", ARTICLES)
 class TestArticle:
-    def test_front_matter(self, slug):
+    def test_front_matter_is_complete_and_plain(self, slug):
         fields, _ = ARTICLES[slug]
 
         assert fields["slug"] == slug
@@ -114,7 +114,7 @@ class TestArticle:
         assert all(tag == tag.strip() != "" for tag in tags)
         assert len(set(tags)) == len(tags)
 
-    def test_length(self, slug):
+    def test_an_article_has_250_to_700_words(self, slug):
         assert 250 <= len(re.findall(r"\b[\w'’-]+", ARTICLES[slug][1])) <= 700
 
     def test_no_line_is_mistaken_for_a_marker_of_the_block(self, slug):

@@ -89,7 +89,9 @@ def test_everybody_sees_their_own_and_an_admin_all(
         ("?q=%3F", []),
     ],
 )
-def test_filters(page: Client, analyst: User, query: str, expected: list[str]) -> None:
+def test_filters_narrow_the_list(
+    page: Client, analyst: User, query: str, expected: list[str]
+) -> None:
     ask(analyst, "First?", Status.COMPLETED)
     ask(analyst, "Second, the convoy?", Status.FAILED)
     ask(analyst, "Third?")

@@ -52,7 +52,9 @@ def translated(error: Exception) -> ProviderError:
         (503, True, True),
     ],
 )
-def test_statuses(status: int, retryable: bool, ambiguous: bool) -> None:
+def test_a_status_tells_retryable_and_ambiguous(
+    status: int, retryable: bool, ambiguous: bool
+) -> None:
     error = translated(status_error(status))
     assert (error.status, error.retryable, error.ambiguous) == (status, retryable, ambiguous)
 
@@ -93,7 +95,7 @@ def test_an_unreadable_answer_may_have_been_an_acceptance() -> None:
         ({}, None),
     ],
 )
-def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+def test_the_wait_is_read_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
     assert translated(status_error(429, headers)).retry_after == seconds
 
 

@@ -32,7 +32,7 @@ def differences_of(
     ]
 
 
-def test_random_texts() -> None:
+def test_random_texts_come_out_as_in_javascript() -> None:
     random = Random(SEED)
     assert differences([random_text(random) for _ in range(CASES)]) == []
 

@@ -13,7 +13,7 @@ PROSE = "Crews restored two of the three feeders before dawn."
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
-def test_vector(vector: dict[str, str]) -> None:
+def test_a_committed_vector_comes_out_the_same(vector: dict[str, str]) -> None:
     assert joined(sanitize_answer(vector["input"])) == vector["output"]
 
 
