@@ -21,7 +21,8 @@ from config.admin import LargeTable
 OF_KNOWLEDGE = {"article", "keyword", "article of a keyword"}
 
 admin.site.unregister(Group)  # the role says what a user may do
-admin.site.unregister(TOTPDevice)  # it would show keys
+# It would show keys. It is imported from the plugin's admin, so that it is registered by now.
+admin.site.unregister(TOTPDevice)
 
 
 @admin.register(AuditEntry)

@@ -98,7 +98,7 @@ class User(Audited, AbstractUser):
     objects = UserManager()
     not_audited = frozenset({"last_login"})
     secrets = frozenset({"password"})
-    # Not with all the others, by whoever read the row some time ago.
+    # Written only when named in `update_fields`, so that a stale instance can't undo them.
     written_by_name = frozenset({"sign_ins_ended_at", "second_factor_since"})
 
     class Meta(AbstractUser.Meta):

@@ -26,8 +26,8 @@ from config.errors import AppError
 KEY = "second_factor_key"
 
 
-def confirmed(view: View) -> View:
-    """For who has a second factor, and shows it again with the password."""
+def confirmation_required(view: View) -> View:
+    """For users with a second factor, who have to send a code and the password again."""
 
     @sensitive_post_parameters()
     @require_POST
@@ -38,7 +38,7 @@ def confirmed(view: View) -> View:
         if not request.user.has_second_factor:
             return redirect("second-factor")
         form = ConfirmedForm(request, request.POST, of="either")
-        if not verified(request, request.user, form):
+        if not check_code(request, request.user, form):
             return show(request, form, status=400)
         return view(request)
 
@@ -49,7 +49,7 @@ def confirmed(view: View) -> View:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def sign_in_code(request: HttpRequest) -> HttpResponse:
-    """The second page of the sign-in, for who has named the right password on the first."""
+    """The second page of the sign-in, for those who gave the right password on the first."""
     pending = second_factor.find_pending(request)
     if pending is None or not pending.user.has_second_factor:
         return redirect("login")
@@ -57,7 +57,7 @@ def sign_in_code(request: HttpRequest) -> HttpResponse:
     form = CodeForm(request.POST or None, of="recovery" if by_recovery else "app")
     if request.method == "POST":
         spend_for_address(request)
-        if verified(request, pending.user, form):
+        if check_code(request, pending.user, form):
             second_factor.finish(request, pending)
             # Not `redirect`, which would take a path without a slash for a page's name.
             return HttpResponseRedirect(pending.goes_to)
@@ -70,14 +70,14 @@ def sign_in_code(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def sign_in_enrol(request: HttpRequest) -> HttpResponse:
-    """Instead of it, for who must set up a second factor before anything else."""
+    """The second page for those who must set up a second factor before anything else."""
     pending = second_factor.find_pending(request)
     if pending is None or not pending.user.must_enrol:
         return redirect("login")
     form = CodeForm(request.POST or None, of="app")
     if request.method == "POST":
         spend_for_address(request)
-        if codes := enrolled(request, pending.user, form):
+        if codes := try_to_enrol(request, pending.user, form):
             second_factor.finish(request, pending)
             return show_codes(request, codes, goes_to=pending.goes_to)
     page = {"form": form, "name": pending.user.get_username()}
@@ -101,20 +101,20 @@ def second_factor_enrol(request: HttpRequest) -> HttpResponse:
     if request.user.has_second_factor:
         return redirect("second-factor")
     form = ConfirmedForm(request, request.POST, of="app")
-    codes = enrolled(request, request.user, form)
+    codes = try_to_enrol(request, request.user, form)
     if not codes:
         return show(request, form, status=400)
     update_session_auth_hash(request, request.user)
     return show_codes(request, codes)
 
 
-@confirmed
+@confirmation_required
 def second_factor_codes(request: HttpRequest) -> HttpResponse:
     """Makes new recovery codes; the old ones end."""
     return show_codes(request, second_factor.renew_recovery_codes(request.user))
 
 
-@confirmed
+@confirmation_required
 def second_factor_remove(request: HttpRequest) -> HttpResponse:
     user, backend = request.user, request.session[BACKEND_SESSION_KEY]
     second_factor.remove(user)
@@ -127,7 +127,7 @@ def second_factor_remove(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
-def verified(request: HttpRequest, user: User, form: CodeForm) -> bool:
+def check_code(request: HttpRequest, user: User, form: CodeForm) -> bool:
     """Uses the code up if the form is right in all else; says in the form what is wrong."""
     if not form.is_valid():
         return False
@@ -139,7 +139,7 @@ def verified(request: HttpRequest, user: User, form: CodeForm) -> bool:
     return True
 
 
-def enrolled(request: HttpRequest, user: User, form: CodeForm) -> list[str]:
+def try_to_enrol(request: HttpRequest, user: User, form: CodeForm) -> list[str]:
     """The recovery codes; none if something is wrong, which the form then says."""
     if not form.is_valid():
         return []

@@ -173,9 +173,9 @@ CALL_SLOTS = ENV.call_slots
 MAX_RUNS_IN_FLIGHT = ENV.max_runs_in_flight
 MAX_RUNS_PER_USER = ENV.max_runs_per_user
 
-# How long a claimed row is left alone. A step that is taken twice all the same does no harm: the
-# one that could, StartRun, renews its lease at the gate. That one is longer than the longest create
-# call, so that nobody else takes a row whose call is still going.
+# How long a claimed row is left alone. Most steps may be taken twice without harm, StartRun not:
+# START_LEASE, which the money gate takes, outlasts the longest create call, so that nobody else
+# takes a row whose call is still going.
 STEP_LEASE = timedelta(seconds=16)
 START_LEASE = timedelta(seconds=30)
 # Between two looks for a run whose create call was never answered.

@@ -36,7 +36,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class ExplainedMatch:
     """A match and where it comes from.
 
     `count` is how often the keyword counts in the text, `spans` its first MAX_SPANS places. Both
@@ -114,7 +114,7 @@ class KeywordIndex:
         matches = self.find_matches(text)
         return list(dict.fromkeys(chain.from_iterable(match.article_ids for match in matches)))
 
-    def explain(self, text: str) -> list[Hit]:
+    def explain(self, text: str) -> list[ExplainedMatch]:
         """`find_matches` with the places where each keyword was found; takes longer."""
         haystack = _lowered(text)
         places: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -123,14 +123,19 @@ class KeywordIndex:
         ):
             places[pattern].append((start, end))
         spans = _Spans(text, haystack)
-        hits = {position: Hit(self._entries[position], False, 1, ()) for position in self._always}
+        hits = {
+            position: ExplainedMatch(self._entries[position], False, 1, ())
+            for position in self._always
+        }
         for pattern, found in places.items():
             for position in self._anywhere[pattern]:
                 entry = self._entries[position]
-                hits[position] = Hit(entry, False, len(found), spans.of(found))
+                hits[position] = ExplainedMatch(entry, False, len(found), spans.of(found))
             words = [place for place in found if _is_whole_word(haystack, *place)]
             for position in self._as_word[pattern] if words else ():
-                hits[position] = Hit(self._entries[position], True, len(words), spans.of(words))
+                hits[position] = ExplainedMatch(
+                    self._entries[position], True, len(words), spans.of(words)
+                )
         return [hits[position] for position in sorted(hits)]
 
     def _positions(self, found: set[int], found_as_word: set[int]) -> list[int]:

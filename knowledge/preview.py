@@ -7,7 +7,7 @@ from itertools import count
 
 from knowledge.context import QUERY_LIMIT, cut_text, text_length
 from knowledge.grounding import MAX_ARTICLES, FoundBy, current_index, found_by_search
-from knowledge.matching import Hit, Span, is_word_character, keywords_by_article
+from knowledge.matching import ExplainedMatch, Span, is_word_character, keywords_by_article
 from knowledge.models import Article
 from knowledge.reach import standings
 
@@ -163,7 +163,7 @@ def _is_sent(place: int | None) -> bool:
     return place is not None and place <= MAX_ARTICLES
 
 
-def _keyword(text: str, hit: Hit, visible: Container[str]) -> PreviewKeyword:
+def _keyword(text: str, hit: ExplainedMatch, visible: Container[str]) -> PreviewKeyword:
     stands_alone = not hit.spans or any(span.is_whole_word for span in hit.spans)
     return PreviewKeyword(
         keyword=hit.match.keyword,

@@ -69,7 +69,8 @@ def _earlier(index: KeywordIndex, entry: KeywordMatch) -> list[KeywordMatch]:
     before = matches[: matches.index(entry)]
     if index.wants_whole_word(entry) or not any(map(index.wants_whole_word, before)):
         return before
-    # Letters may touch the keyword's own edges: a whole word there is none in every text.
+    # In a text, letters may touch the keyword's edges. What is a whole word only because it begins
+    # or ends there is not one in every text that contains the keyword.
     length = len(entry.keyword)
     always = {
         hit.match

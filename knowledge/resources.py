@@ -80,7 +80,7 @@ class PositionWidget(TextWidget):
 
 
 @dataclass(frozen=True)
-class FieldChange:
+class ImportedChange:
     name: str
     old: Any
     new: Any
@@ -104,7 +104,7 @@ class CuratedRowResult(RowResult):
     """`name` is the article's slug or the keyword's phrase, `changes` what an update changes."""
 
     name: str = ""
-    changes: Sequence[FieldChange] = ()
+    changes: Sequence[ImportedChange] = ()
 
 
 class CuratedResource(ModelResource):
@@ -198,7 +198,9 @@ class CuratedResource(ModelResource):
                 for field in self.get_import_fields()
             ]
             row_result.changes = [
-                FieldChange(field.column_name, old, new) for field, old, new in pairs if old != new
+                ImportedChange(field.column_name, old, new)
+                for field, old, new in pairs
+                if old != new
             ]
 
 

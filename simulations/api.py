@@ -41,7 +41,8 @@ class AssistantField(serializers.PrimaryKeyRelatedField):
 
 
 class SubmitSerializer(QuerySerializer):
-    # Services say it of one that is switched off: a replay of its question is none.
+    # Inactive assistants are accepted here and refused by `services`, so that a replay still finds
+    # its simulation.
     assistant = AssistantField(queryset=Assistant.objects.all(), required=False, allow_null=True)
 
 

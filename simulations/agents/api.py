@@ -69,7 +69,7 @@ class AgentSerializer(WriteSerializer):
         for name, value in attrs.items():
             setattr(agent, name, value)
         try:
-            # The one constraint is of the next time, which is set anew when it is saved.
+            # Skips the constraint on `next_run_at`, which `save` recomputes.
             agent.full_clean(validate_constraints=False)
         except ModelError as error:
             raise ValidationError(error.message_dict) from error

@@ -21,7 +21,7 @@ FIELDS = [
 ]
 
 
-class Page(NamedTuple):
+class LinePage(NamedTuple):
     """The cursors of its neighbours are empty at the ends."""
 
     lines: list[Simulation]
@@ -44,13 +44,14 @@ def filtered(simulations: SimulationQuerySet, form: FilterForm) -> SimulationQue
     return simulations
 
 
-def read_page(simulations: SimulationQuerySet, cursor: str) -> Page:
-    """Two queries: which rows, and as much of them as is shown. Raises NotFound for no cursor."""
+def read_page(simulations: SimulationQuerySet, cursor: str) -> LinePage:
+    """Two queries: which rows, and as much of them as is shown. Raises NotFound if `cursor` is not
+    valid."""
     places = simulations.values("id", "created_at")
     page = page_of(places, Cursor.parse(cursor) if cursor else None)
     shown = as_lines(Simulation.objects.filter(pk__in=[row["id"] for row in page.rows]))
     newer, older = (str(cursor or "") for cursor in (page.previous, page.next))
-    return Page(list(shown), newer, older)
+    return LinePage(list(shown), newer, older)
 
 
 def as_lines(simulations: SimulationQuerySet) -> QuerySet[Simulation]:

@@ -46,7 +46,7 @@ class Cursor(NamedTuple):
         return cls(moment, pk, newer=direction == "+")
 
 
-class Page(NamedTuple):
+class CursorPage(NamedTuple):
     """`next` has older rows, `previous` newer ones; None where there are none."""
 
     rows: Sequence[dict[str, Any]]
@@ -54,7 +54,7 @@ class Page(NamedTuple):
     previous: Cursor | None
 
 
-def page_of(rows: QuerySet[Any, dict[str, Any]], cursor: Cursor | None) -> Page:
+def page_of(rows: QuerySet[Any, dict[str, Any]], cursor: Cursor | None) -> CursorPage:
     """`rows`: a queryset of dicts with `id` and `created_at`. One query."""
     goes_back = cursor is not None and cursor.newer
     if cursor:
@@ -65,7 +65,7 @@ def page_of(rows: QuerySet[Any, dict[str, Any]], cursor: Cursor | None) -> Page:
     has_newer, has_older = (has_more, True) if goes_back else (cursor is not None, has_more)
     if goes_back:
         page.reverse()
-    return Page(
+    return CursorPage(
         page,
         next=Cursor.beside(page[-1]) if page and has_older else None,
         previous=Cursor.beside(page[0], newer=True) if page and has_newer else None,

@@ -1,5 +1,7 @@
-"""Prometheus metrics, read from the database: web processes can't see the workers' counters, which
-come there too, as tallies."""
+"""Prometheus metrics, all read from the database.
+
+Web processes can't see what workers count in memory, so workers write it there as tallies.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -211,5 +213,5 @@ def gauges(
 
 
 def seconds(age: timedelta | None) -> float:
-    """None, where there is nothing that has an age, and the future count as 0."""
+    """0 for None (nothing there has an age) and for times in the future."""
     return max(0.0, age.total_seconds()) if age else 0.0

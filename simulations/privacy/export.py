@@ -61,7 +61,7 @@ def documents_of(user: User) -> Iterator[Document]:
 
 
 class Pipe(io.RawIOBase):
-    """Takes what the zip's writer writes, which can't go back then."""
+    """An unseekable sink for ZipFile: what was written is taken away in pieces."""
 
     def __init__(self) -> None:
         self.written = bytearray()

@@ -51,7 +51,7 @@ def raw_answers(moment: datetime) -> QuerySet[Simulation]:
 
 
 def forget_raw_answers(rows: list[Any]) -> None:
-    """With the answers that other rules once made of them, which hold more of them."""
+    """Also deletes earlier answers: they contain more of the raw text."""
     EarlierAnswer.objects.filter(simulation__in=rows).delete()
     Simulation.objects.filter(pk__in=rows).update(raw_answer="")
 
@@ -61,7 +61,7 @@ def prompts(moment: datetime) -> QuerySet[Simulation]:
 
 
 def forget_prompts(rows: list[Any]) -> None:
-    """With what was sent in the same conversation: the outputs of tools."""
+    """Also empties tool calls: their outputs were sent in the same conversation."""
     Simulation.objects.filter(pk__in=rows).update(prompt="")
     ToolCall.objects.filter(run__simulation__in=rows).update(output="", arguments="")
 

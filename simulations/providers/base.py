@@ -154,8 +154,8 @@ class Provider(Protocol):
     """Whether a run names its model and instructions, or a remote assistant that has its own."""
 
     def find_assistant(self, name: str) -> None:
-        """Raises the ProviderError that it answers with where it knows none of this name: a model
-        or, where it `sends_instructions` not, a remote assistant."""
+        """Raises ProviderError if the provider knows no model of this name or, if not
+        `sends_instructions`, no remote assistant with this id."""
 
     def open_turn(self, turn: Turn) -> OpenedTurn:
         """Prepares the conversation; costs nothing, so it may be done again after a failure.

@@ -1,13 +1,12 @@
 """Takes out of an answer the headers and disclaimers its model was told to leave out.
 
-How phrases are found, the figures and the text of an empty answer are those of the section
-"Output Sanitization" of the reference patterns (`sanitizeAnswer`). With its phrases, which are the
-seeded rules, its answer is reproduced for every text: the idea of white space, of a line's end, of
-letter case and of length is JavaScript's. Only `\\r\\n`, which counts as `\\n` here, is read
-differently.
+The rules were first written as JavaScript's regular expressions, which stand in
+tests/simulations/sanitizing/oracle.mjs. With the seeded phrases the answer is the same for every
+text: what counts as white space, as a line's end, as the same letter and as length is
+JavaScript's. Only `\\r\\n` is read differently: it counts as `\\n` here.
 
-The reference tries its expressions at every place where a match could begin, which takes time
-in the square, or worse, of the length of a run of blank lines. Here the phrases are found first,
+Those expressions are tried at every place where a match could begin, which takes time in the
+square, or worse, of the length of a run of blank lines. Here the phrases are found first,
 and then only what stands immediately around each one is read: no further back than the phrase
 before it, no further on than the phrase after it. That makes every pass linear.
 """

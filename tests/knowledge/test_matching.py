@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from knowledge.matching import Hit, KeywordIndex, KeywordMatch, Span
+from knowledge.matching import ExplainedMatch, KeywordIndex, KeywordMatch, Span
 
 CURATED = [
     ("threat assessment", ["srm", "handbook"]),
@@ -218,13 +218,13 @@ def test_a_hit_says_where_it_stands_and_whether_as_a_word():
     index = KeywordIndex([("IED", ["a"]), ("riot", ["b"])], {"riot"})
 
     assert index.explain("Tried an IED at a patriot's riot") == [
-        Hit(
+        ExplainedMatch(
             KeywordMatch("IED", ("a",)),
             wants_whole_word=False,
             count=2,
             spans=(Span(2, 5, is_whole_word=False), Span(9, 12, is_whole_word=True)),
         ),
-        Hit(
+        ExplainedMatch(
             KeywordMatch("riot", ("b",)),
             wants_whole_word=True,
             count=1,
