@@ -15,13 +15,13 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.serializers import ValidationError
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from accounts.permissions import HasKnowledgeBase, IsAdmin
 from config.errors import PreconditionFailed
+from config.links import link_here, link_to
 from config.requests import read_parameters
 from knowledge import contract
 from knowledge.curation_serializers import (
@@ -117,7 +117,7 @@ class ArticlesView(CurationView):
     def post(self, request: Request) -> Response:
         serializer = ArticleSerializer(data=request.data)
         article = save(serializer, taken={"slug": [SLUG_TAKEN]})
-        return created(request, serializer, "api:article", article.slug)
+        return created(serializer, "api:article", article.slug)
 
 
 @extend_schema_view(**contract.ONE_ARTICLE)
@@ -146,7 +146,7 @@ class KeywordsView(CurationView):
     def post(self, request: Request) -> Response:
         serializer = KeywordSerializer(data=request.data)
         keyword = save(serializer, taken={"phrase": [PHRASE_TAKEN]})
-        return created(request, serializer, "api:keyword", keyword.pk)
+        return created(serializer, "api:keyword", keyword.pk)
 
 
 @extend_schema_view(**contract.ONE_KEYWORD)
@@ -168,6 +168,7 @@ def page_of(
     serializer: type[serializers.ModelSerializer],
 ) -> Response:
     page = pages.paginate_queryset(rows, view.request, view=view)
+    pages.base_url = link_here(view.request)
     return pages.get_paginated_response(serializer(page, many=True).data)
 
 
@@ -204,9 +205,6 @@ def shown(serializer: WriteSerializer) -> Response:
     return Response(serializer.data, headers={"ETag": etag_of(serializer)})
 
 
-def created(request: Request, serializer: WriteSerializer, route: str, name: Any) -> Response:
-    headers = {
-        "Location": reverse(route, args=[name], request=request),
-        "ETag": etag_of(serializer),
-    }
+def created(serializer: WriteSerializer, route: str, name: Any) -> Response:
+    headers = {"Location": link_to(route, name), "ETag": etag_of(serializer)}
     return Response(serializer.data, status=201, headers=headers)

@@ -8,12 +8,12 @@ from rest_framework import serializers
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from accounts.api import FlagField, StrictSerializer, TextField
 from accounts.permissions import HasSimulations
+from config.links import link_here, link_to
 from config.requests import check_empty, is_known, read_parameters
 from simulations import contract, services
 from simulations.documents.manifest import build_manifest
@@ -173,8 +173,7 @@ def read_idempotency_key(request: Request) -> str:
 
 
 def link(request: Request, cursor: Cursor | None) -> str | None:
-    here = request.build_absolute_uri()
-    return replace_query_param(here, "cursor", str(cursor)) if cursor else None
+    return replace_query_param(link_here(request), "cursor", str(cursor)) if cursor else None
 
 
 def retry_after(seconds: int | None) -> dict[str, str]:
@@ -190,7 +189,7 @@ def shown(reading: Reading, status: int = 200) -> Response:
 def accepted(request: Request, simulation: Simulation) -> Response:
     """202 with the simulation as it stands, which for a replay may be over."""
     response = shown(read_simulation(request.user, simulation.pk), status=202)
-    response["Location"] = reverse("api:simulation", args=[simulation.pk], request=request)
+    response["Location"] = link_to("api:simulation", simulation.pk)
     if simulation.is_replay:
         response["Idempotent-Replayed"] = "true"
     return response

@@ -112,7 +112,7 @@ class AgentsView(APIView):
     def post(self, request: Request) -> Response:
         serializer = AgentSerializer(data=request.data)
         agent = save(serializer, taken=NAME_TAKEN)
-        return created(request, serializer, "api:agent", agent.pk)
+        return created(serializer, "api:agent", agent.pk)
 
 
 @extend_schema_view(**contract.one_agent(AgentSerializer))

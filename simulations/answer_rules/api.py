@@ -124,7 +124,7 @@ class AnswerRulesView(APIView):
     def post(self, request: Request) -> Response:
         serializer = AnswerRuleSerializer(data=request.data)
         rule = save(serializer, taken={"phrase": [PHRASE_TAKEN]})
-        return created(request, serializer, "api:answer-rule", rule.pk)
+        return created(serializer, "api:answer-rule", rule.pk)
 
 
 @extend_schema_view(**contract.one_rule(AnswerRuleSerializer))
