@@ -79,7 +79,7 @@ def _ask(
     context: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """Shows the form; what was sent leads to the new simulation, or back into the form."""
-    status = 200
+    status, headers = 200, {}
     if request.method == "POST":
         status = 400
         if form.is_valid():
@@ -89,13 +89,16 @@ def _ask(
             except AppError as error:
                 is_about_text = isinstance(error, services.QueryTooLong)
                 form.add_error("query" if is_about_text else None, error.message)
-                status = error.status_code
+                status, headers = error.status_code, error.headers
             else:
                 if simulation.is_replay:
                     messages.info(request, "You asked this before, with the same form: here it is.")
                 return redirect("simulations:detail", pk=simulation.pk)
     context = {"form": form, "quota": Quota.of(request.user)} | (context or {})
-    return render(request, template, context, status=status)
+    response = render(request, template, context, status=status)
+    for name, value in headers.items():
+        response[name] = value
+    return response
 
 
 @require_POST

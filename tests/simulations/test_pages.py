@@ -176,6 +176,7 @@ def test_a_refused_submission_says_why_and_keeps_the_text(
     arrange(settings)
     response = page.post("/simulations/new/", {"query": query})
     assert response.status_code == status
+    assert ("Retry-After" in response.headers) == (status == 429)
     assert words in text_of(response)
     assert query.strip("\0 ") in text_of(response)
     assert not Simulation.objects.exists()
@@ -377,6 +378,7 @@ def test_a_refused_follow_up_says_why_and_keeps_the_text(
     arrange(settings)
     response = page.post(url(answered, "follow-up"), {"query": query})
     assert response.status_code == status
+    assert ("Retry-After" in response.headers) == (status == 429)
     assert words in text_of(response)
     assert query.strip() in text_of(response)
     assert "Who checks the gate?" in text_of(response)
