@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator.answers import CITATION_MARK
 from emulator.profiles import Profile
-from emulator.runs import ERROR_MESSAGE, Conversation, Item, Run
+from emulator.runs import Conversation, Item, Run
 
 EXPIRES_AFTER = 600
 """Seconds."""
@@ -110,7 +110,7 @@ def run_json(run: Run, now: float, profile: Profile) -> dict[str, Any]:
         "failed_at": profile.time(run.ready_at) if status == "failed" else None,
         "completed_at": profile.time(run.ready_at) if status == "completed" else None,
         "required_action": _required_action(run) if status == "requires_action" else None,
-        "last_error": _last_error(status),
+        "last_error": run.error(now),
         "incomplete_details": (
             {"reason": "max_completion_tokens"} if status == "incomplete" else None
         ),
@@ -132,10 +132,6 @@ def _required_action(run: Run) -> dict[str, Any]:
         for item in run.calls()
     ]
     return {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": calls}}
-
-
-def _last_error(status: str) -> dict[str, str] | None:
-    return {"code": "server_error", "message": ERROR_MESSAGE} if status == "failed" else None
 
 
 def _usage(run: Run, now: float, profile: Profile) -> dict[str, int] | None:

@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 from emulator.answers import cite_first_sentence, compose_answer
 from emulator.articles import split_prompt
-from emulator.runs import TRIGGER, Item, Run, wanted_calls
+from emulator.runs import ERRORS, TRIGGER, Item, Run, wanted_calls
 
 ENDLESS = {"stuck": "in_progress", "strange": "reviewing"}
 """The status such a run comes to and keeps until it is cancelled; nobody knows `reviewing`."""
-OUTCOMES = ("failed", "incomplete", "expired", "refusal", "empty", "unclean", *ENDLESS)
-"""A response has no status `expired`: it fails instead."""
+FAILED = "failed"
+OUTCOMES = (
+    FAILED,
+    *(f"{FAILED}:{code}" for code in ERRORS),
+    *("incomplete", "expired", "refusal", "empty", "unclean"),
+    *ENDLESS,
+)
+"""`failed:invalid_prompt` fails with that code, `failed` with `server_error`. A response has no
+status `expired`: it fails instead."""
 OUTCOME_KEY = "emulator_outcome"
 """A run whose metadata has this key ends that way."""
 REFUSAL = "I'm sorry, but I can't help with that request."
@@ -27,9 +34,11 @@ def decide(run: Run, wish: str | None, new_id: NewId) -> None:
     if calls:
         run.outcome = "completed" if run.protocol == "responses" else "requires_action"
         run.output = calls
-    elif wish in ("failed", "expired"):
-        run.outcome = wish if run.protocol == "assistants" else "failed"
-        run.output = []
+    elif wish == "expired" and run.protocol == "assistants":
+        run.outcome, run.output = wish, []
+    elif wish == "expired" or (wish and wish.startswith(FAILED)):
+        run.outcome, run.output = FAILED, []
+        run.error_code = wish.partition(":")[2] or run.error_code
     elif wish in ENDLESS:
         run.outcome, run.output = ENDLESS[wish], []
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.profiles import Profile
-from emulator.runs import ERROR_MESSAGE, Conversation, Item, Run
+from emulator.runs import Conversation, Item, Run
 
 ECHOED = {
     "background": False,
@@ -70,7 +70,7 @@ def response_json(run: Run, now: float, profile: Profile) -> dict[str, Any]:
         "completed_at": profile.time(run.ready_at) if status == "completed" else None,
         "status": status,
         "conversation": {"id": run.conversation.id} if run.conversation else None,
-        "error": _error(status),
+        "error": run.error(now),
         "incomplete_details": _incomplete(status),
         "instructions": run.instructions or None,
         "metadata": run.metadata,
@@ -80,10 +80,6 @@ def response_json(run: Run, now: float, profile: Profile) -> dict[str, Any]:
         "tools": [{"strict": True, "parameters": {}} | tool for tool in run.tools],
         "usage": _usage(run, now, profile),
     }
-
-
-def _error(status: str) -> dict[str, str] | None:
-    return {"code": "server_error", "message": ERROR_MESSAGE} if status == "failed" else None
 
 
 def _incomplete(status: str) -> dict[str, str] | None:

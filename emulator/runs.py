@@ -16,7 +16,14 @@ Kind = Literal["message", "function_call", "function_call_output"]
 TERMINAL = frozenset({"completed", "failed", "cancelled", "incomplete", "expired"})
 QUEUED_SHARE = 0.25
 """The part of its latency that a run spends queued."""
-ERROR_MESSAGE = "The server had an error processing your request. Sorry about that!"
+ERRORS = {
+    "server_error": "The server had an error processing your request. Sorry about that!",
+    "rate_limit_exceeded": "Rate limit reached for requests. Please try again later.",
+    "insufficient_quota": "You exceeded your current quota, please check your plan and billing "
+    "details.",
+    "invalid_prompt": "Invalid prompt: it was flagged as violating the usage policy.",
+}
+"""What runs fail with: codes and their messages."""
 
 TRIGGER = re.compile(
     r"\[\[tool:([\w-]+)(?:\*(\d+))?\s*(?:(\{(?:(?!\[\[tool:).)*?\})\s*)?\]\]", re.DOTALL
@@ -94,6 +101,8 @@ class Run:
     started_at: float = 0.0
     ready_at: float = 0.0
     outcome: str = "completed"
+    error_code: str = "server_error"
+    """Of one that fails."""
     output: list[Item] = field(default_factory=list)
     findings: list[tuple[str, str]] = field(default_factory=list)
     """Tool outputs received, with the function's name."""
@@ -151,6 +160,14 @@ class Run:
 
     def calls(self) -> list[Item]:
         return [item for item in self.output if item.kind == "function_call"]
+
+    def error(self, now: float) -> dict[str, str] | None:
+        """The assistants protocol has no code of its own for an exhausted quota."""
+        if self.status(now) != "failed":
+            return None
+        shares_code = self.protocol == "assistants" and self.error_code == "insufficient_quota"
+        code = "rate_limit_exceeded" if shares_code else self.error_code
+        return {"code": code, "message": ERRORS[self.error_code]}
 
     def answer(self, now: float) -> str | None:
         if not self.is_over(now):

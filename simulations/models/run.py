@@ -50,6 +50,7 @@ class Run(models.Model):
         MOVED_ON = "moved_on", "Accepted after its simulation had moved on"
         CANCELLED = "cancelled", "Cancelled by a user during the call"
         NOT_ENDED = "not_ended", "Could not be ended in time"
+        FORGOTTEN = "forgotten", "The provider did not know it any more"
         INTERNAL = "internal_error", "Its simulation could not be worked on"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

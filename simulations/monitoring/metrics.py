@@ -52,6 +52,17 @@ PROVIDER_FAULTS = [
     "http_503",
     "http_504",
 ]
+# Why the provider failed runs.
+REASONS = [
+    "server_error",
+    "rate_limit_exceeded",
+    "insufficient_quota",
+    "invalid_prompt",
+    "content_filter",
+    "max_output_tokens",
+    "max_completion_tokens",
+    Run.Fault.FORGOTTEN.value,
+]
 FAULTS = [*Run.Fault.values, *PROVIDER_FAULTS]
 
 ERROR = '{"error":'
@@ -93,7 +104,7 @@ def knows_token(request: Request | HttpRequest) -> bool:
 
 
 class DatabaseCollector(Collector):
-    """Nine queries per scrape."""
+    """Ten queries per scrape."""
 
     def collect(self) -> Iterator[Metric]:
         yield count_simulations()
@@ -138,6 +149,10 @@ def count_runs() -> Iterator[GaugeMetricFamily]:
     extra = count_by(Run.objects.extra(), "fault")
     labels = {"fault": [*FAULTS, OTHER]}
     yield gauges("extra_runs", "Runs that may have been billed in addition.", labels, extra)
+
+    failed = count_by(Run.objects.filter(outcome=Run.Outcome.FAILED), "fault")
+    labels = {"reason": [*REASONS, OTHER]}
+    yield gauges("failed_runs", "Runs that the provider failed, by its reason.", labels, failed)
 
     unwanted = Run.objects.to_discard().count()
     yield gauge("runs_to_discard", "Unwanted runs still to be ended upstream.", unwanted)

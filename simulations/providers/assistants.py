@@ -23,6 +23,7 @@ from simulations.providers.base import (
     Usage,
     count,
     identifier,
+    read_reason,
     storable,
     tool_request,
 )
@@ -170,7 +171,7 @@ def read_run(body: dict[str, Any], wait: float | None = None) -> RunSnapshot:
         status=status,
         state=STATES.get(status, RunState.ACTIVE),
         tool_calls=read_calls(body) if status == "requires_action" else (),
-        reason=_reason(body),
+        **read_reason(body.get("last_error"), body.get("incomplete_details")),
         usage=Usage(
             input_tokens=count(usage.get("prompt_tokens")),
             output_tokens=count(usage.get("completion_tokens")),
@@ -213,9 +214,3 @@ def _read_text(part: dict[str, Any]) -> str:
         if mark := annotation.get("text"):
             value = value.replace(mark, "")
     return CITATION_MARK.sub("", value)
-
-
-def _reason(body: dict[str, Any]) -> str:
-    error = body.get("last_error") or {}
-    details = body.get("incomplete_details") or {}
-    return storable(str(error.get("message") or details.get("reason") or ""))

@@ -3,7 +3,8 @@
 Every call is synchronous, makes no retries of its own and never touches the ORM.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
@@ -94,8 +95,9 @@ class RunSnapshot:
     """A run as the provider described it at one moment.
 
     `id` is empty for a run that was recognised only by the answer it left in its conversation.
-    `status` is the provider's own word, `reason` what it says of a failure, `poll_after` (seconds)
-    when it wants to be asked again.
+    `status` is the provider's own word, `poll_after` (seconds) when it wants to be asked again.
+    Of a failure, `reason_code` is the provider's word for it, safe to show and to log, and `reason`
+    what it says.
     """
 
     id: str
@@ -103,6 +105,7 @@ class RunSnapshot:
     state: RunState
     text: str = ""
     refusal: str = ""
+    reason_code: str = ""
     reason: str = ""
     tool_calls: tuple[ToolRequest, ...] = ()
     usage: Usage = field(default_factory=Usage)
@@ -189,6 +192,10 @@ class ContinuingProvider(Provider, Protocol):
         """Gives a run what it waits for; it may have it already."""
 
 
+WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NO_QUOTA = "insufficient_quota"
+# The assistants protocol has no code for it but that of a rate limit.
+NO_QUOTA_WORDS = "exceeded your current quota"
 LARGEST_COUNT = 2**31 - 1
 LONGEST_ID = 512
 
@@ -203,6 +210,21 @@ def count(value: Any) -> int | None:
     """A number of tokens, if it is one that the database can hold."""
     is_count = isinstance(value, int) and not isinstance(value, bool)
     return value if is_count and 0 <= value <= LARGEST_COUNT else None
+
+
+def word(text: object) -> str:
+    """`text` if it is one: other servers send numbers or sentences where OpenAI has a code."""
+    return text if isinstance(text, str) and WORD.fullmatch(text) else ""
+
+
+def read_reason(
+    error: Mapping[str, Any] | None, details: Mapping[str, Any] | None
+) -> dict[str, str]:
+    """Why a run failed, as RunSnapshot has it: by its error, else why it is incomplete."""
+    error, details = error or {}, details or {}
+    said = storable(str(error.get("message") or details.get("reason") or ""))
+    code = word(error.get("code")) or word(details.get("reason"))
+    return {"reason_code": NO_QUOTA if NO_QUOTA_WORDS in said else code, "reason": said}
 
 
 def identifier(body: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """The edge to the openai SDK: its client, and its errors as one ProviderError."""
 
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import openai
 from django.conf import settings
 
 from config.request_id import current_request_id
-from simulations.providers.base import ProviderError
+from simulations.providers.base import ProviderError, word
 
 POLL_TIMEOUT = 3.0
 CREATE_TIMEOUT = 10.0
@@ -23,7 +22,6 @@ CREATE_TIMEOUT = 10.0
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
-WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 BUSY = ("already has an active run", "while a run")
 
 # The SDK takes an empty OPENAI_BASE_URL of the environment for an address.
@@ -138,7 +136,7 @@ def _from_status(error: openai.APIStatusError) -> ProviderError:
         retry_after=_retry_after(error.response.headers),
         status=status,
         param=error.param if isinstance(error.param, str) else "",
-        request_id=_word(error.response.headers.get("x-request-id")),
+        request_id=word(error.response.headers.get("x-request-id")),
     )
 
 
@@ -163,12 +161,7 @@ def _code(error: openai.APIStatusError) -> str:
     # The lock has a code of its own on responses only; assistants say it in words.
     if any(words in _message(error) for words in BUSY):
         return "conversation_locked"
-    return _word(error.code) or f"http_{error.status_code}"
-
-
-def _word(text: object) -> str:
-    """`text` if it is one: other servers send numbers or sentences where OpenAI has a code."""
-    return text if isinstance(text, str) and WORD.fullmatch(text) else ""
+    return word(error.code) or f"http_{error.status_code}"
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:

@@ -16,6 +16,7 @@ from simulations.providers.base import (
     Usage,
     count,
     identifier,
+    read_reason,
     storable,
     tool_request,
 )
@@ -186,7 +187,7 @@ def read_response(body: dict[str, Any], wait: float | None = None) -> RunSnapsho
         state=RunState.CALLS_TOOLS if calls and state is RunState.COMPLETED else state,
         text=text,
         refusal=refusal,
-        reason=_reason(body),
+        **read_reason(body.get("error"), body.get("incomplete_details")),
         tool_calls=calls,
         usage=_usage(body.get("usage") or {}),
         poll_after=wait,
@@ -213,12 +214,6 @@ def read_calls(items: Iterable[dict[str, Any]]) -> tuple[ToolRequest, ...]:
         for item in items
         if item.get("type") == CALL
     )
-
-
-def _reason(body: dict[str, Any]) -> str:
-    error = body.get("error") or {}
-    details = body.get("incomplete_details") or {}
-    return storable(str(error.get("message") or details.get("reason") or ""))
 
 
 def _usage(usage: dict[str, Any]) -> Usage:

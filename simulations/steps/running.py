@@ -64,7 +64,7 @@ class RunningStep(Step):
 
     def give_up(self, error: ProviderError) -> None:
         gone = RunSnapshot(
-            self.run.run_id, "lost", RunState.FAILED, reason="unknown to the provider"
+            self.run.run_id, "lost", RunState.FAILED, reason_code=Run.Fault.FORGOTTEN.value
         )
         settle(self.simulation, self.simulation.run, gone)
 

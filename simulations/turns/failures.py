@@ -1,21 +1,30 @@
 """Why a simulation failed, in words that a user understands: fields for `fail_simulation`."""
 
-import re
 from typing import Any
 
 from django.conf import settings
 
 from simulations.models import ASSISTANT_REFUSED, StopReason
-from simulations.providers.base import ProviderError, RunSnapshot, RunState
+from simulations.providers.base import NO_QUOTA, ProviderError, RunSnapshot, RunState
 from simulations.turns.tools import MAX_ROUNDS
 
-CODE = re.compile(r"[a-z_]{1,64}")
-# What users can do about an end that the provider names in one word.
+# What users can do about it, by the code of the provider's reason.
+REASON_ADVICE = {
+    "rate_limit_exceeded": "The provider has too much to do for this site just now. Wait a few "
+    "minutes, then retry it.",
+    NO_QUOTA: "What this site may use at the provider is used up. Retrying does not help before an "
+    "administrator has raised the quota there.",
+    "invalid_prompt": "The provider does not accept the question. Retrying it as it is does not "
+    "help: ask it in other words.",
+    "content_filter": "The provider's filter stopped the answer. Ask the question in other words.",
+}
+# Else by the status that the run ended with.
 ADVICE = {
     "incomplete": "The answer was cut off before its end. Ask a narrower question.",
     "expired": "The provider took too long. Retry it later.",
     "cancelled": "The run was ended at the provider. Retry it.",
     "failed": "The provider could not finish it. Retry it.",
+    "lost": "The provider does not know it any more. Retry it.",
 }
 
 # What an assistant asks for, by the provider's name of it.
@@ -58,13 +67,14 @@ def describe_end(result: RunSnapshot) -> dict[str, Any]:
             "message": "The assistant's answer was empty. Rephrase the query and submit it again.",
             "status": 502,
         }
-    # One word is a code; a sentence is the provider's own, for the administrators only.
-    reason = f" ({result.reason})" if CODE.fullmatch(result.reason) else ""
-    advice = ADVICE.get(result.status, "")
+    code = result.reason_code
+    named = f" ({code})" if code else ""
+    advice = REASON_ADVICE.get(code) or ADVICE.get(result.status, "")
     return {
         "code": f"run_{result.status}",
-        "message": f"Assistant run failed with status: {result.status}{reason}. {advice}".strip(),
+        "message": f"Assistant run failed with status: {result.status}{named}. {advice}".strip(),
         "status": 502,
+        # The provider's words, beyond its code, are for the administrators only.
         "error_detail": result.reason,
     }
 

@@ -146,7 +146,14 @@ def settle(simulation: Simulation, run: Run, result: RunSnapshot) -> None:
         else:
             used = _all_tokens(simulation, result.usage)
             fail_simulation(row, tokens_used=used, **describe_end(result))
+            _save_reason(run, result)
         _finish_run(run, Run.Outcome(result.state.value), result.usage)
+
+
+def _save_reason(run: Run, result: RunSnapshot) -> None:
+    if result.reason_code or result.reason:
+        unfinished = Run.objects.filter(pk=run.pk, finished_at=None)
+        unfinished.update(fault=result.reason_code, fault_detail=result.reason[:500])
 
 
 def clean(text: str) -> tuple[str, int | None]:

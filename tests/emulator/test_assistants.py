@@ -170,6 +170,7 @@ def test_an_answer_from_knowledge_carries_a_citation(emulator, threads, start):
     ("outcome", "status"),
     [
         ("failed", "failed"),
+        ("failed:insufficient_quota", "failed"),
         ("expired", "expired"),
         ("incomplete", "incomplete"),
         ("refusal", "completed"),
@@ -183,6 +184,9 @@ def test_outcomes_on_request(emulator, threads, start, outcome, status):
     if outcome == "failed":
         assert run.last_error.code == "server_error"
         assert run.failed_at is not None
+    if outcome == "failed:insufficient_quota":
+        assert run.last_error.code == "rate_limit_exceeded"
+        assert "current quota" in run.last_error.message
     if outcome == "incomplete":
         assert run.incomplete_details.reason == "max_completion_tokens"
         assert answer_of(threads, run).status == "incomplete"

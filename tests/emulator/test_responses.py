@@ -321,6 +321,7 @@ def test_max_output_tokens_cuts_the_answer(emulator, client, ask):
     ("outcome", "status"),
     [
         ("failed", "failed"),
+        ("failed:invalid_prompt", "failed"),
         ("expired", "failed"),
         ("incomplete", "incomplete"),
         ("refusal", "completed"),
@@ -338,7 +339,7 @@ def test_outcomes_on_request(emulator, client, ask, outcome, status, by):
     response = checked(Response, client.responses.with_raw_response.retrieve(run.id))
     assert response.status == status
     if status == "failed":
-        assert response.error.code == "server_error"
+        assert response.error.code == (outcome.partition(":")[2] or "server_error")
         assert response.output == []
     if outcome == "refusal":
         assert response.output[0].content[0].type == "refusal"

@@ -136,6 +136,34 @@ def test_users_see_a_reason_in_one_word_and_administrators_any(
     assert f"status: incomplete ({word})." in incomplete.error_message
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("server_error", "Retry it."),
+        ("rate_limit_exceeded", "Wait a few minutes, then retry it."),
+        ("insufficient_quota", "Retrying does not help before an administrator"),
+        ("invalid_prompt", "Retrying it as it is does not help"),
+    ],
+)
+def test_the_code_of_a_failed_run_is_kept_and_chooses_the_advice(
+    emulator: EmulatorProcess,
+    drive: Drive,
+    analyst: User,
+    protocol: str,
+    code: str,
+    advice: str,
+) -> None:
+    emulator.control(next_outcome=f"failed:{code}")
+    simulation = drive(services.submit(analyst, QUERY))
+    assert (simulation.error_code, simulation.error_status) == ("run_failed", 502)
+    assert f"status: failed ({code}). " in simulation.error_message
+    assert advice in simulation.error_message
+    run = simulation.runs.get()
+    assert (run.outcome, run.fault) == (Run.Outcome.FAILED, code)
+    assert run.fault_detail == simulation.error_detail != ""
+    assert simulation.error_detail not in simulation.error_message
+
+
 def test_an_expired_run_fails_with_advice(
     emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str
 ) -> None:

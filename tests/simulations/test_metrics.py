@@ -140,6 +140,7 @@ def test_the_format_is_what_the_scraper_asks_for(accept: str, content_type: str)
         "sitrep_queue_age_seconds",
         "sitrep_runs",
         "sitrep_extra_runs",
+        "sitrep_failed_runs",
         "sitrep_runs_to_discard",
         "sitrep_tool_calls",
     }
@@ -198,6 +199,13 @@ def test_extra_runs_by_fault(done: Simulation) -> None:
     assert value("extra_runs", fault="http_500") == 0
 
 
+def test_failed_runs_by_the_provider_s_reason(done: Simulation) -> None:
+    for fault in ["rate_limit_exceeded", "rate_limit_exceeded", "made_up_by_a_server"]:
+        done.runs.create(outcome="failed", fault=fault)
+    assert value("failed_runs", reason="rate_limit_exceeded") == 2
+    assert value("failed_runs", reason="other") == 1
+
+
 @pytest.mark.parametrize("fault", Run.Fault)
 def test_every_fault_of_the_engine_has_a_series_of_its_own(
     done: Simulation, fault: Run.Fault
@@ -237,6 +245,6 @@ def test_tool_calls_by_name_and_answer(done: Simulation, analyst: User) -> None:
     assert value("tool_calls", tool="other", answer="error") == 1
 
 
-def test_a_scrape_costs_nine_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(9):
+def test_a_scrape_costs_ten_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(10):
         assert get().status_code == 200

@@ -198,7 +198,8 @@ def test_a_run_the_provider_forgot_fails(
     emulator.reset()
     drive(simulation)
     assert (simulation.error_code, simulation.error_status) == ("run_lost", 502)
-    assert simulation.runs.get().outcome == Run.Outcome.FAILED
+    run = simulation.runs.get()
+    assert (run.outcome, run.fault) == (Run.Outcome.FAILED, Run.Fault.FORGOTTEN)
 
 
 def test_waits_named_by_the_provider_have_a_limit(

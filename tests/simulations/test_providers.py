@@ -1,6 +1,7 @@
 """What is read out of servers' answers, and how their errors are told apart."""
 
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 import openai
@@ -14,6 +15,7 @@ from simulations.providers.base import (
     Turn,
     count,
     identifier,
+    read_reason,
     storable,
 )
 from simulations.providers.client import translated_errors
@@ -37,6 +39,27 @@ def translated(error: Exception) -> ProviderError:
     with pytest.raises(ProviderError) as caught, translated_errors():
         raise error
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "details", "reason_code", "reason"),
+    [
+        (None, None, "", ""),
+        ({"code": "invalid_prompt", "message": "No."}, None, "invalid_prompt", "No."),
+        (None, {"reason": "max_output_tokens"}, "max_output_tokens", "max_output_tokens"),
+        ({"code": 7, "message": None}, {"reason": "Too long, sorry"}, "", "Too long, sorry"),
+        (
+            {"code": "rate_limit_exceeded", "message": "You exceeded your current quota."},
+            None,
+            "insufficient_quota",
+            "You exceeded your current quota.",
+        ),
+    ],
+)
+def test_reasons(
+    error: dict[str, Any] | None, details: dict[str, str] | None, reason_code: str, reason: str
+) -> None:
+    assert read_reason(error, details) == {"reason_code": reason_code, "reason": reason}
 
 
 @pytest.mark.parametrize(
