@@ -17,5 +17,6 @@ COPY --from=build /venv /venv
 COPY --from=build /app /app
 USER 10001
 EXPOSE 3001
-CMD ["gunicorn", "config.wsgi", "--bind", "0.0.0.0:3001", "--workers", "2", "--threads", "4", \
-     "--no-control-socket"]
+# Docker decides who reaches a container's port.
+ENV BIND=0.0.0.0
+CMD ["gunicorn", "config.wsgi", "--workers", "2", "--threads", "4", "--no-control-socket"]

@@ -8,6 +8,7 @@ from config.logs import logging_config
 # Before any worker: a bad environment is told once.
 _env = load_or_exit(Path(__file__).resolve().parent)
 
+bind = _env.listen_on
 logconfig_dict = logging_config(_env.log_level, for_machines=_env.app_env == "production")
 
 # Whether a proxy is believed is decided in one place: TRUST_PROXY. By itself gunicorn would believe

@@ -67,6 +67,7 @@ class Environment:
     celery_broker_url: str = field(repr=False)
     cache_url: str = field(repr=False)
 
+    bind: str
     port: int
     frontend_url: str
     allowed_hosts: tuple[str, ...]
@@ -104,6 +105,11 @@ class Environment:
     retain_prompts_days: int
     retain_simulations_days: int
     retain_audit_days: int
+
+    @property
+    def listen_on(self) -> str:
+        """Address and port, as gunicorn takes them."""
+        return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
 
     @property
     def openai_configured(self) -> bool:
@@ -156,6 +162,7 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
         django_secret_key=read("DJANGO_SECRET_KEY", to.secret_key),
         celery_broker_url=broker_url,
         cache_url=read("CACHE_URL", to.cache, broker_url if has_redis else "memory://"),
+        bind=read("BIND", to.ip_address, "127.0.0.1"),
         port=port,
         frontend_url=frontend_url,
         allowed_hosts=read("ALLOWED_HOSTS", to.hosts, own_hosts),

@@ -32,6 +32,10 @@ CACHE_REMEDY = (
     "Write redis://host:6379/0 (special characters percent-encoded), or memory:// for a cache in "
     "each process."
 )
+BIND_REMEDY = (
+    "Write 127.0.0.1 for a site that a proxy on this machine reaches, 0.0.0.0 for one that others "
+    "reach directly, or one of this machine's addresses."
+)
 HOSTS_REMEDY = "Write host names with commas between: sitrep.example.com,.example.org."
 
 NO_WORDS = ("false", "off", "no", "n", "0")
@@ -141,6 +145,13 @@ def origin(text: str) -> str:
         raise RejectedError("has no valid host name", ORIGIN_REMEDY)
     usual = {"http": 80, "https": 443}[url.scheme]
     return f"{url.scheme}://{host}" + (f":{url.port}" if url.port not in (None, usual) else "")
+
+
+def ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise RejectedError("is not an IP address", BIND_REMEDY) from None
 
 
 def hosts(text: str) -> tuple[str, ...]:

@@ -4,28 +4,25 @@ import os
 import sys
 
 from config.env import load_or_exit
-from config.env_values import is_loopback
 from scripts.service import (
     CELERY_BEAT,
     CELERY_WORKER,
     EMBEDDED_WORKER,
     ROOT,
+    WEB,
     prepare,
     require_free,
     serve,
-    web,
 )
 
 
 def main() -> int:
     env = load_or_exit(ROOT)
-    # Only a site that others reach listens beyond this machine.
-    host = "127.0.0.1" if is_loopback(env.frontend_url) else "0.0.0.0"  # noqa: S104
-    port = require_free(host, str(env.port))
+    require_free(env.bind, str(env.port))
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
     prepare(environment)
     print(f"\nSitrep: {env.frontend_url}\n", flush=True)
-    processes = {"web": web(host, port)}
+    processes = {"web": WEB}
     if env.celery_broker_url.startswith("memory:"):
         processes["worker"] = EMBEDDED_WORKER
     else:

@@ -29,11 +29,16 @@ CELERY_BEAT = [
 ]
 
 
+# Listens where BIND and PORT say: see gunicorn.conf.py.
+WEB = [
+    *(sys.executable, "-m", "gunicorn", "config.wsgi"),
+    *("--workers", "2", "--threads", "4", "--log-level", "warning", "--no-control-socket"),
+]
+
+
 def web(host: str, port: int) -> list[str]:
-    return [
-        *(sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"{host}:{port}"),
-        *("--workers", "2", "--threads", "4", "--log-level", "warning", "--no-control-socket"),
-    ]
+    """Listening there, whatever the environment says."""
+    return [*WEB, "--bind", f"{host}:{port}"]
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> None:
@@ -73,11 +78,14 @@ def serve(processes: Mapping[str, list[str]], environment: Mapping[str, str]) ->
 
 def require_free(host: str, port: str) -> int:
     try:
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, int(port)))
     except (OSError, ValueError, OverflowError) as error:
-        sys.exit(f"PORT={port} can't be used ({error}). Set PORT to a free one, such as PORT=3002.")
+        remedy = (
+            "Set PORT to a free one, such as PORT=3002, and BIND to an address of this machine."
+        )
+        sys.exit(f"PORT={port} can't be used on {host} ({error}). {remedy}")
     return int(port)
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 import yaml
 
 from config.env import EnvironmentInvalid, load
+from scripts.service import WEB
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-NOT_SET_THERE = {"APP_ENV", "DEBUG", "PORT", "DATABASE_URL", "CELERY_BROKER_URL"}
+NOT_SET_THERE = {"APP_ENV", "DEBUG", "BIND", "PORT", "DATABASE_URL", "CELERY_BROKER_URL"}
 ONLY_THERE = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
@@ -50,6 +52,32 @@ def test_a_container_has_room_for_the_most_call_slots(tmp_path: Path) -> None:
     [most] = re.findall(r"from 1 to (\d+)", str(caught.value.problems[0]))
     for name in APP_SERVICES:
         assert COMPOSE["services"][name]["pids_limit"] > int(most), name
+
+
+@pytest.mark.parametrize(
+    ("environment", "place"),
+    [
+        ({}, "127.0.0.1:3001"),
+        # A proxy on this machine: nobody else may write its headers.
+        ({"FRONTEND_URL": "https://sitrep.example.com", "TRUST_PROXY": "true"}, "127.0.0.1:3001"),
+        ({"BIND": "0.0.0.0", "PORT": "80"}, "0.0.0.0:80"),
+        ({"BIND": "::"}, "[::]:3001"),
+    ],
+)
+def test_the_site_listens_on_this_machine_unless_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], place: str
+) -> None:
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["bind"] == place
+    procfile = (ROOT / "Procfile").read_text(encoding="utf-8")
+    assert "--bind" not in procfile + " ".join(WEB)
+
+
+def test_a_container_listens_on_all_of_its_addresses_and_this_machine_alone_reaches_it() -> None:
+    assert "ENV BIND=0.0.0.0\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    [published] = COMPOSE["services"]["web"]["ports"]
+    assert published.startswith("127.0.0.1:")
 
 
 def test_images_are_pinned_to_a_version() -> None:
