@@ -5,6 +5,7 @@ every minute and goes on wherever it stands, so nothing is forgotten by a restar
 """
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from accounts.models import ApiToken, User
@@ -62,10 +63,13 @@ def is_busy(user: User) -> bool:
 
 def erase_batch(erasure: Erasure, user: User) -> None:
     with transaction.atomic():
+        # A page and a worker may both be at it: one at a time, and not after the account is gone.
+        done = Erasure.objects.filter(pk=erasure.pk)
+        if done.filter(user=user).select_for_update(no_key=True).first() is None:
+            return
         rows = list(user.simulations.order_by("pk").values_list("pk", flat=True)[:BATCH])
         forget_simulations(rows, erasure)
-        done = Erasure.objects.filter(pk=erasure.pk)
-        done.update(simulations=erasure.simulations + len(rows))
+        done.update(simulations=F("simulations") + len(rows))
         if len(rows) < BATCH:
             forget_account(user)
             done.update(erased_at=Now())

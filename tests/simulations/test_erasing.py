@@ -19,7 +19,8 @@ from simulations import services
 from simulations.engine import Engine
 from simulations.models import Agent, Conversation, Erasure, RemoteDeletion, Simulation
 from simulations.models.agent import obstacle_of
-from simulations.privacy.erasing import carry_on, request_erasure
+from simulations.privacy import erasing
+from simulations.privacy.erasing import carry_on, carry_on_with, request_erasure
 from simulations.steps.deleting import MAX_ATTEMPTS
 from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess
@@ -98,6 +99,25 @@ def test_nothing_is_left_here_or_at_the_provider(
     assert erasure.remote_deleted == len(theirs)
     assert erasure.user is None
     assert not RemoteDeletion.objects.exists()
+
+
+def test_page_and_worker_at_once_count_everything_once(
+    emulator: EmulatorProcess, analyst: User, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "BATCH", 2)
+    for number in range(5):
+        drive(services.submit(analyst, f"Question {number}"))
+    Erasure.objects.create(user=analyst)
+    read_before = Erasure.objects.select_related("user").get()
+    carry_on()
+    carry_on_with(read_before)
+    assert Erasure.objects.get().simulations == 4
+    carry_on()
+    receipt = Erasure.objects.get()
+    assert (receipt.simulations, receipt.user) == (5, None)
+    carry_on_with(read_before)
+    late = Erasure.objects.get()
+    assert (late.simulations, late.erased_at) == (5, receipt.erased_at)
 
 
 def test_what_is_going_on_is_ended_first(
