@@ -2,7 +2,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.db.models import ForeignKey, Model, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
@@ -41,26 +42,50 @@ def describe_link(revision: KeywordArticleRevision, other: Article | Keyword | N
     return f"{change} {name}, position {revision.position}"
 
 
-class LabelledFormSet(forms.BaseInlineFormSet):
+class LinkedSelect(AutocompleteSelect):
+    """Knows what its row is linked with; the admin's own looks that up, for each row."""
+
+    linked: Model | None = None
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> list[Any]:
+        if self.linked is None or value != [str(self.linked.pk)]:
+            return super().optgroups(name, value, attr)
+        label = self.choices.field.label_from_instance(self.linked)
+        return [(None, [self.create_option(name, self.linked.pk, label, set(value), 0)], 0)]
+
+
+class LinkFormSet(forms.BaseInlineFormSet):
     """The admin's tables have a header for each column, but no label for each field."""
 
     def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
         super().add_fields(form, index)
-        for field in form.fields.values():
+        for name, field in form.fields.items():
             # Under the buttons that the admin puts around some.
             widget = getattr(field.widget, "widget", field.widget)
             widget.attrs["aria-label"] = capfirst(field.label or "")
+            if isinstance(widget, LinkedSelect) and form.instance.pk:
+                widget.linked = getattr(form.instance, name)
 
 
 class KeywordLinkInline(admin.TabularInline):
     model = KeywordArticle
-    formset = LabelledFormSet
+    formset = LinkFormSet
     extra = 1
     autocomplete_fields = ["article", "keyword"]
     fields = ["article", "position"]
 
     class Media:
         js = ["admin/js/jquery.init.js", "admin/js/autocomplete.js", "js/admin.js"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[KeywordArticle]:
+        links = super().get_queryset(request)
+        return links.select_related("article", "keyword").defer("article__text")
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        widget = LinkedSelect(db_field, self.admin_site, using=kwargs.get("using"))
+        return super().formfield_for_foreignkey(db_field, request, widget=widget, **kwargs)
 
 
 class PositionForm(forms.ModelForm):
@@ -115,7 +140,8 @@ class KeywordAdmin(KnowledgeBaseAdmin):
         return link_changes("article", keyword_id=item.pk)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Keyword]:
-        return super().get_queryset(request).prefetch_related("links__article")
+        links = KeywordArticle.objects.select_related("article").defer("article__text")
+        return super().get_queryset(request).prefetch_related(Prefetch("links", links))
 
     @admin.display(description="articles")
     def article_list(self, keyword: Keyword) -> str:

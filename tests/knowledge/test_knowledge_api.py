@@ -1,7 +1,9 @@
 """Searching and adding articles over the API; drafts stay out of sight."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from knowledge.models import Article, Keyword
@@ -178,3 +180,31 @@ def test_articles_and_keywords_are_curated_in_the_admin(admin: User) -> None:
     page = client.post("/admin/knowledge/keyword/add/", keyword)
     assert "exists already" in page.content.decode()
     assert Keyword.objects.create(phrase="portal").position == 2
+
+
+def test_links_in_the_admin_cost_no_queries_each_and_load_no_texts(
+    admin: User, articles: dict[str, Article]
+) -> None:
+    client = Client()
+    client.force_login(admin)
+    gate, article = Keyword.objects.get(phrase="gate"), articles["alpha-001"]
+    pages = [
+        "/admin/knowledge/keyword/",
+        f"/admin/knowledge/keyword/{gate.pk}/change/",
+        f"/admin/knowledge/article/{article.pk}/change/",
+    ]
+    few = [queries_of(client, page) for page in pages]
+    for number in range(9):
+        more = Article.objects.create(slug=f"more-{number}", title="More", text="Text.")
+        gate.links.create(article=more)
+        Keyword.objects.create(phrase=f"word {number}").links.create(article=article)
+    many = [queries_of(client, page) for page in pages]
+    assert list(map(len, many)) == list(map(len, few))
+    assert not [sql for page in many[:2] for sql in page if '"knowledge_article"."text"' in sql]
+    assert ">More (more-8)</option>" in client.get(pages[1]).text
+
+
+def queries_of(client: Client, page: str) -> list[str]:
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(page).status_code == 200
+    return [query["sql"] for query in queries]
