@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from accounts.models import Module, Role, User
 from accounts.second_factor import SecondFactorMissing
-from config.errors import Forbidden, Unauthorized, error_page, written
+from config.errors import Forbidden, Unauthorized
 
 View = Callable[..., HttpResponse]
 
@@ -81,18 +81,6 @@ def says_when_signed_out(view: View) -> View:
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if request.htmx and not request.user.is_authenticated:
             return render(request, "_signed_out.html")
-        return view(request, *args, **kwargs)
-
-    return guarded
-
-
-def keeps_question_when_signed_out(view: View) -> View:
-    """For forms: the way to the sign-in page would take away what was written."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        if written(request) and not request.user.is_authenticated:
-            return error_page(request, 401, "You are no longer signed in", kept=written(request))
         return view(request, *args, **kwargs)
 
     return guarded

@@ -250,16 +250,6 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return error_page(request, 403, str(exception) or Forbidden.message)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    message = "This form is no longer valid. Go back, reload the page and send it again."
-    return error_page(request, 403, message, kept=written(request))
-
-
-def written(request: HttpRequest) -> str:
-    """The question in a form, the one thing that people write for long."""
-    return request.POST.get("query", "")
-
-
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_page(request, 404, NotFound.message)
 

@@ -14,11 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from rest_framework.renderers import JSONRenderer
 
 from accounts.models import Module
-from accounts.permissions import (
-    keeps_question_when_signed_out,
-    module_required,
-    says_when_signed_out,
-)
+from accounts.permissions import module_required, says_when_signed_out
 from config.errors import AppError
 from knowledge.preview import preview
 from simulations import services
@@ -26,6 +22,7 @@ from simulations.documents.manifest import build_manifest
 from simulations.documents.report import as_markdown
 from simulations.forms import FeedbackForm, FollowUpForm, NewQuestionForm, SubmitForm
 from simulations.fragments import reloads_when_signed_out, unchanged
+from simulations.kept_questions import keeps_question_when_signed_out
 from simulations.listing.lines import EXCERPT_LENGTH, poll_after
 from simulations.models import Feedback, Simulation, Status
 from simulations.quota import Quota
