@@ -17,6 +17,7 @@ def log_in(request: type[serializers.Serializer]) -> Any:
     return extend_schema(
         operation_id="log_in",
         summary="Trade a username and password for a token",
+        description="The token ends after 12 hours, and with a new password or second factor.",
         request=request,
         responses={200: SignedInSerializer, 401: None, 403: None},
         examples=[
@@ -56,8 +57,6 @@ def create_token(
     request: type[serializers.Serializer], shown: type[serializers.ModelSerializer]
 ) -> Any:
     class NewTokenSerializer(shown):
-        """The token itself is in `token`, this once."""
-
         token = serializers.CharField(help_text="Shown this once.")
 
         class Meta:
@@ -67,11 +66,16 @@ def create_token(
     return extend_schema(
         operation_id="create_token",
         summary="Make a token",
+        description="For a program. Not with such a token itself: whoever finds one could make "
+        "others that outlive it.",
         request=request,
         responses={201: NewTokenSerializer, 409: None},
     )
 
 
 revoke_token = extend_schema(
-    operation_id="revoke_token", summary="Revoke a token", responses={204: None}
+    operation_id="revoke_token",
+    summary="Revoke a token",
+    description="It stops working at once.",
+    responses={204: None},
 )

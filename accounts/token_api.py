@@ -22,13 +22,13 @@ class TokenRequestSerializer(StrictSerializer):
 
 
 class TokenSerializer(serializers.ModelSerializer):
-    """`id` is how the token begins; `is_current`: whether the request was made with it."""
-
-    id = serializers.CharField(source="token_key")
+    id = serializers.CharField(source="token_key", help_text="How the token begins.")
     created_at = serializers.DateTimeField(source="created")
     expires_at = serializers.DateTimeField(source="expiry")
     is_sign_in = serializers.BooleanField()
-    is_current = serializers.SerializerMethodField()
+    is_current = serializers.SerializerMethodField(
+        help_text="Whether the request was made with it."
+    )
 
     class Meta:
         model = ApiToken

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 
-from config.contract import header
+from config.resource_contract import PageSerializer, describe_collection, describe_item
 from knowledge.curation_serializers import (
     ArticleFilters,
     ArticleSerializer,
@@ -75,11 +75,6 @@ class MatchSerializer(serializers.Serializer):
     keywords = MatchedKeywordSerializer(many=True)
 
 
-class PageSerializer(serializers.Serializer):
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
-
-
 class ArticlePageSerializer(PageSerializer):
     results = ArticleSummarySerializer(many=True)
 
@@ -88,9 +83,6 @@ class KeywordPageSerializer(PageSerializer):
     results = KeywordSerializer(many=True)
 
 
-ETAG = header("ETag", "Of what is shown.", 200, 201)
-LOCATION = header("Location", "Where it is now.", 201)
-IF_MATCH = header("If-Match", "The `ETag` you have read: 412 if it has changed since.")
 ARTICLE = OpenApiExample(
     "A draft",
     value={
@@ -107,58 +99,22 @@ KEYWORD = OpenApiExample(
 )
 
 
-def name(verb: str, noun: str) -> str:
-    return f"{verb}_{noun}".replace(" ", "_")
-
-
-def curated(noun: str, serializer: type[serializers.Serializer]) -> Any:
-    """The operations of one article or keyword, for a view class."""
-    return {
-        "get": extend_schema(
-            operation_id=name("read", f"{noun}"),
-            summary=f"One {noun}",
-            parameters=[ETAG],
-            responses={200: serializer},
-        ),
-        "patch": extend_schema(
-            operation_id=name("change", f"{noun}"),
-            summary=f"Change {noun}s' fields",
-            request=serializer,
-            parameters=[IF_MATCH, ETAG],
-            responses={200: serializer, 412: None},
-        ),
-        "delete": extend_schema(
-            operation_id=name("remove", f"{noun}"),
-            summary=f"Take a {noun} out of use",
-            parameters=[IF_MATCH],
-            responses={204: None, 412: None},
-        ),
-    }
-
-
-def listed(noun: str, serializer: Any, page: Any, filters: Any, example: OpenApiExample) -> Any:
-    return {
-        "get": extend_schema(
-            operation_id=name("list", f"{noun}s"),
-            summary=f"All {noun}s that you may see",
-            parameters=[filters],
-            responses={200: page, 404: None},
-        ),
-        "post": extend_schema(
-            operation_id=name("create", f"{noun}"),
-            summary=f"Add a {noun}",
-            request=serializer,
-            parameters=[ETAG, LOCATION],
-            responses={201: serializer},
-            examples=[example],
-        ),
-    }
-
-
-ARTICLES = listed("article", ArticleSerializer, ArticlePageSerializer, ArticleFilters, ARTICLE)
-KEYWORDS = listed("keyword", KeywordSerializer, KeywordPageSerializer, KeywordFilters, KEYWORD)
-ONE_ARTICLE = curated("article", ArticleSerializer)
-ONE_KEYWORD = curated("keyword", KeywordSerializer)
+ARTICLES = describe_collection(
+    "article", ArticleSerializer, ArticlePageSerializer, ArticleFilters, ARTICLE
+)
+KEYWORDS = describe_collection(
+    "keyword", KeywordSerializer, KeywordPageSerializer, KeywordFilters, KEYWORD
+)
+ONE_ARTICLE = describe_item(
+    "article",
+    ArticleSerializer,
+    removal="Archive",
+    after="It leaves prompts, search and lists; what cites it goes on naming it. Changing its "
+    "`status` brings it back.",
+)
+ONE_KEYWORD = describe_item(
+    "keyword", KeywordSerializer, after="For good. Its articles stay, and what cites them."
+)
 
 
 def describe_search(parameters: type[serializers.Serializer]) -> Any:
@@ -174,6 +130,7 @@ def describe_match(request: type[serializers.Serializer]) -> Any:
     return extend_schema(
         operation_id="match_text",
         summary="Which articles a text would bring, and why",
+        description="By which keywords and in which order. Nothing is asked, so it costs nothing.",
         request=request,
         responses={200: MatchSerializer},
     )

@@ -144,10 +144,10 @@ class AssistantsView(APIView):
     @extend_schema(
         operation_id="list_assistants",
         summary="Whom a question may name",
+        description="All that take questions. Without one, the default one answers.",
         responses={200: AssistantSerializer(many=True)},
     )
     def get(self, request: Request) -> Response:
-        """Those that a new question may name; all of them, as there are few."""
         Assistant.objects.current()
         return Response(AssistantSerializer(Assistant.objects.active(), many=True).data)
 

@@ -38,12 +38,15 @@ class OwnerField(serializers.SlugRelatedField):
 
 
 class AgentSerializer(WriteSerializer):
-    """`owner`: a username; `assistant`: an id, or null for whichever is the default one then."""
-
     name = TextField(max_length=100)
     query = TextField(trim_whitespace=False)
-    assistant = AssistantField(queryset=Assistant.objects.all(), required=False, allow_null=True)
-    owner = OwnerField(slug_field="username", queryset=User.objects.all())
+    assistant = AssistantField(
+        queryset=Assistant.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="An id; null: whichever is the default one then.",
+    )
+    owner = OwnerField(slug_field="username", queryset=User.objects.all(), help_text="A username.")
     schedule = TextField(max_length=100, allow_blank=True, required=False)
     time_zone = TextField(max_length=64, required=False)
 
@@ -77,11 +80,15 @@ class AgentSerializer(WriteSerializer):
 
 
 class AgentRunSerializer(serializers.ModelSerializer):
-    """`started_by`: a username, or null for the schedule. `skipped`: why it did not run, then
-    `times` in a row from `since` to `at`; else empty, with `simulation` and its `status`."""
-
-    started_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
-    status = serializers.CharField(source="simulation.status", default=None)
+    started_by = serializers.SlugRelatedField(
+        slug_field="username", read_only=True, help_text="A username; null: the schedule did."
+    )
+    skipped = serializers.CharField(
+        help_text="Why it did not run, `times` in a row from `since` to `at`; empty where it did."
+    )
+    status = serializers.CharField(
+        source="simulation.status", default=None, help_text="Of its `simulation`, if it ran."
+    )
 
     class Meta:
         model = AgentRun
@@ -127,7 +134,6 @@ class AgentView(CuratedView):
         return Agent.objects.all()
 
     def remove(self, agent: Agent) -> None:
-        """What it asked stays with its owner."""
         agent.delete()
 
 

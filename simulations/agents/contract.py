@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 
-from knowledge.contract import PageSerializer, curated, listed
+from config.resource_contract import PageSerializer, describe_collection, describe_item
 from simulations.contract import ACCEPTED_RESPONSE, ACCEPTING, JUST_ACCEPTED
 
 AGENT = OpenApiExample(
@@ -25,11 +25,12 @@ def all_agents(agent: type[serializers.Serializer], parameters: Any) -> Any:
     class AgentPageSerializer(PageSerializer):
         results = agent(many=True)
 
-    return listed("agent", agent, AgentPageSerializer, parameters, AGENT)
+    return describe_collection("agent", agent, AgentPageSerializer, parameters, AGENT)
 
 
 def one_agent(agent: type[serializers.Serializer]) -> Any:
-    return curated("agent", agent)
+    after = "For good. What it asked stays with its owner."
+    return describe_item("agent", agent, after=after)
 
 
 def agent_runs(run: type[serializers.Serializer], parameters: Any) -> Any:

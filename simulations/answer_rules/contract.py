@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 
-from knowledge.contract import PageSerializer, curated, listed
+from config.resource_contract import PageSerializer, describe_collection, describe_item
 
 RULE = OpenApiExample(
     "A header", value={"phrase": "Executive Summary", "kind": "header"}, request_only=True
@@ -50,17 +50,19 @@ def all_rules(rule: type[serializers.Serializer], parameters: Any) -> Any:
     class AnswerRulePageSerializer(PageSerializer):
         results = rule(many=True)
 
-    return listed("answer rule", rule, AnswerRulePageSerializer, parameters, RULE)
+    return describe_collection("answer rule", rule, AnswerRulePageSerializer, parameters, RULE)
 
 
 def one_rule(rule: type[serializers.Serializer]) -> Any:
-    return curated("answer rule", rule)
+    after = "For good. Answers that were cleaned with it stay as they are."
+    return describe_item("answer rule", rule, after=after)
 
 
 def preview_rules(request: type[serializers.Serializer]) -> Any:
     return extend_schema(
         operation_id="preview_answer_rules",
         summary="What rules would take out",
+        description="Of a text and of the latest raw answers; nothing is stored.",
         request=request,
         responses={200: PreviewedSerializer},
         examples=[TRIAL],

@@ -1,5 +1,6 @@
 """The API's description: complete, without gaps, and the one that is committed."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from accounts.models import User
 from config.contract_views import describe_api
 from tests.conftest import ApiClient
 
-COMMITTED = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = ROOT / "docs" / "openapi.yaml"
 METHODS = {"get", "post", "put", "patch", "delete"}
 # What answers with a page.
 PAGES = {"/api/v1/docs"}
@@ -43,6 +45,39 @@ def test_the_committed_description_is_what_the_code_says() -> None:
 def test_every_address_is_described() -> None:
     existing = {path for path in addresses(get_resolver()) if path.startswith("/api/")}
     assert existing - PAGES == set(describe_api()["paths"])
+
+
+def texts(part: object) -> Iterator[str]:
+    """All summaries and descriptions."""
+    if isinstance(part, list):
+        for item in part:
+            yield from texts(item)
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name in {"summary", "description"} and isinstance(value, str):
+                yield value
+            yield from texts(value)
+
+
+def docstrings() -> Iterator[str]:
+    """Of all classes and functions of the packages that make the API."""
+    for path in (ROOT / name for name in ["config", "accounts", "knowledge", "simulations"]):
+        for file in path.rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                    yield " ".join(ast.get_docstring(node).split())
+
+
+def test_no_docstring_is_a_description() -> None:
+    """They are for who reads the code."""
+    shown = {" ".join(text.split()) for text in texts(describe_api())}
+    internal = set(docstrings())
+    assert [text for text in shown if any(said in text for said in internal)] == []
+
+
+def test_nouns_have_the_right_article() -> None:
+    wrong = re.compile(r"\b(a [aeio]|an [^aeiouhx`])", re.IGNORECASE)
+    assert [text for text in texts(describe_api()) if wrong.search(text)] == []
 
 
 def test_every_operation_says_what_it_is_and_how_it_fails() -> None:
