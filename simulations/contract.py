@@ -9,7 +9,7 @@ from accounts.models import Module, Role
 from config.contract import IDEMPOTENCY_KEY, REPLAYED, header, retry_after
 from simulations.documents.manifest import VERSION
 from simulations.listing.filters import SimulationFilters
-from simulations.models import Citation, Feedback, Simulation
+from simulations.models import Citation, ErrorCode, Feedback, Simulation
 from simulations.reading import CITATION, SUMMARY
 
 
@@ -45,7 +45,7 @@ class SimulationSummarySerializer(serializers.ModelSerializer):
 
 
 class FailureSerializer(serializers.Serializer):
-    code = serializers.CharField(help_text="For programs: `run_timeout`, for instance.")
+    code = serializers.ChoiceField(ErrorCode.choices, help_text="For programs.")
     message = serializers.CharField(help_text="For people.")
     status = serializers.IntegerField(
         allow_null=True, help_text="The HTTP status it would have had as an answer."

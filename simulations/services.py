@@ -13,10 +13,10 @@ from config.errors import AppError, Forbidden
 from config.request_id import current_request_id
 from config.throttling import REPLAYS, SUBMISSIONS, spend
 from simulations.models import (
-    CONVERSATION_GONE,
     Agent,
     Assistant,
     Conversation,
+    ErrorCode,
     Feedback,
     Run,
     Simulation,
@@ -107,7 +107,7 @@ def retry(owner: User, simulation: Simulation, *, idempotency_key: str = "") -> 
     if simulation.status != Status.FAILED:
         raise StateForbids("Only a failed simulation can be retried.")
     earlier = simulation.conversation.simulations.filter(status=Status.COMPLETED)
-    goes_on = simulation.error_code != CONVERSATION_GONE and earlier.exists()
+    goes_on = simulation.error_code != ErrorCode.CONVERSATION_GONE and earlier.exists()
     return _accept(
         owner,
         simulation.query,

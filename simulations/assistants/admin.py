@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from knowledge.revision_admin import RevisionAdmin
 from simulations.assistants.forms import AssistantForm
-from simulations.models import ASSISTANT_REFUSED, Assistant, Simulation, Status
+from simulations.models import Assistant, ErrorCode, Simulation, Status
 
 
 class AssistantAdmin(RevisionAdmin):
@@ -32,7 +32,7 @@ class AssistantAdmin(RevisionAdmin):
         """With what the provider refused of the latest question, if it did."""
         answered = Simulation.objects.filter(assistant=OuterRef("pk"), finished_at__isnull=False)
         latest = answered.exclude(status=Status.CANCELLED).order_by("-finished_at")
-        refused = When(error_code=ASSISTANT_REFUSED, then="error_detail")
+        refused = When(error_code=ErrorCode.ASSISTANT_REFUSED, then="error_detail")
         described = Case(refused, default=Value(""), output_field=TextField())
         detail = latest.annotate(detail=described).values("detail")[:1]
         return super().get_queryset(request).annotate(refusal=Subquery(detail))

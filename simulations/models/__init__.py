@@ -3,30 +3,25 @@
 from simulations.models.agent import Agent, AgentRun
 from simulations.models.assistant import Assistant, AssistantRevision, Effort, Tool
 from simulations.models.citation import Citation
+from simulations.models.conversation import Conversation
 from simulations.models.erasure import Erasure, RemoteDeletion
 from simulations.models.feedback import Feedback
 from simulations.models.price import Price
 from simulations.models.pulse import EnginePulse, Tally
 from simulations.models.rules import AnswerRule, AnswerRuleQuerySet, EarlierAnswer, RulesVersion
 from simulations.models.run import Run, ToolCall, WebhookHint
-from simulations.models.simulation import (
+from simulations.models.simulation import Simulation, SimulationQuerySet, sees_all
+from simulations.models.status import (
     ACTIVE,
-    ASSISTANT_REFUSED,
-    CONVERSATION_GONE,
     TERMINAL,
     TRANSITIONS,
-    Conversation,
-    Simulation,
-    SimulationQuerySet,
+    ErrorCode,
     Status,
     StopReason,
-    sees_all,
 )
 
 __all__ = [
     "ACTIVE",
-    "ASSISTANT_REFUSED",
-    "CONVERSATION_GONE",
     "TERMINAL",
     "TRANSITIONS",
     "Agent",
@@ -41,6 +36,7 @@ __all__ = [
     "Effort",
     "EnginePulse",
     "Erasure",
+    "ErrorCode",
     "Feedback",
     "Price",
     "RemoteDeletion",

@@ -21,7 +21,8 @@ from simulations.cron import (
     validate_time_zone,
 )
 from simulations.models.assistant import Assistant
-from simulations.models.simulation import ACTIVE, Simulation
+from simulations.models.simulation import Simulation
+from simulations.models.status import ACTIVE
 
 SHOWN_TIMES = 3
 
@@ -150,7 +151,7 @@ class Agent(Audited):
         if obstacle := obstacle_of(self.owner):
             return obstacle
         if self.runs.filter(simulation__status__in=ACTIVE).exists():
-            return "Its run before is still in flight."
+            return "Its run before is still active."
         return ""
 
     def note_skip(self, reason: str) -> None:

@@ -11,51 +11,9 @@ from config.request_id import REQUEST_ID_LENGTH
 from knowledge.context import QUERY_LIMIT
 from knowledge.revisions import latest_revision_of
 from simulations.models.assistant import Assistant
+from simulations.models.conversation import Conversation
 from simulations.models.run import Run
-
-
-class Status(models.TextChoices):
-    PENDING = "PENDING", "Waiting"
-    RUNNING = "RUNNING", "Running"
-    COMPLETED = "COMPLETED", "Completed"
-    FAILED = "FAILED", "Failed"
-    CANCELLED = "CANCELLED", "Cancelled"
-
-
-# What may follow what. Terminal states absorb.
-TRANSITIONS = {
-    Status.PENDING: {Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED},
-    # To itself: with every further round of tool calls.
-    Status.RUNNING: {Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED},
-}
-ACTIVE = list(TRANSITIONS)
-TERMINAL = [status for status in Status if status not in TRANSITIONS]
-
-# The error code of a question whose conversation the provider has deleted.
-CONVERSATION_GONE = "conversation_gone"
-# And of one whose assistant asks the provider for what it does not have.
-ASSISTANT_REFUSED = "assistant_refused"
-
-
-class StopReason(models.TextChoices):
-    """Why a run that is still going upstream is to be stopped there."""
-
-    TIMEOUT = "timeout", "Out of time"
-    CANCEL = "cancel", "Cancelled by a user"
-    TOOL_LIMIT = "tool_limit", "Too many rounds of tool calls"
-
-
-class Conversation(models.Model):
-    """A provider's conversation or thread. It keeps the protocol that opened it."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="conversations")
-    protocol = models.CharField(max_length=16)
-    provider_id = models.CharField(max_length=512, blank=True)
-    created_at = models.DateTimeField(db_default=Now())
-
-    def __str__(self) -> str:
-        return self.provider_id or str(self.id)
+from simulations.models.status import ACTIVE, TRANSITIONS, Status, StopReason
 
 
 def sees_all(user: User) -> bool:
@@ -71,7 +29,7 @@ class SimulationQuerySet(models.QuerySet["Simulation"]):
         return self.filter(status__in=ACTIVE)
 
     def charged(self) -> "SimulationQuerySet":
-        """What counts against a monthly limit: in flight, or possibly billed by the provider."""
+        """What counts against a monthly limit: active, or possibly billed by the provider."""
         billed = Run.objects.filter(simulation=models.OuterRef("pk")).billed()
         return self.filter(Q(status__in=ACTIVE) | models.Exists(billed))
 

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from structlog.contextvars import bound_contextvars
 
 from config.request_id import NONE, request_id
-from simulations.models import Run, Simulation, SimulationQuerySet
+from simulations.models import ErrorCode, Run, Simulation, SimulationQuerySet
 from simulations.prepared import PreparedUpdate, Update
 from simulations.providers.base import Provider, ProviderError, RunReference
 from simulations.queue.pacing import Pacing
@@ -114,10 +114,9 @@ class Step(ABC):
         """Nothing can be done with this row, and it must not keep the others from theirs."""
         failed = fail_simulation(
             Simulation.objects.filter(pk=self.simulation.pk),
-            code="internal_error",
+            code=ErrorCode.INTERNAL_ERROR,
             message="Something went wrong inside Sitrep. An administrator can find it in the log "
             "under this simulation's id.",
-            status=500,
         )
         if failed:
             Run.objects.filter(simulation=self.simulation.pk).discard(Run.Fault.INTERNAL)

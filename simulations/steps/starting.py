@@ -12,9 +12,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from simulations.models import (
-    CONVERSATION_GONE,
     Citation,
     Conversation,
+    ErrorCode,
     Run,
     Simulation,
     SimulationQuerySet,
@@ -37,9 +37,8 @@ logger = logging.getLogger(__name__)
 GATE_VALIDITY = 3.0
 
 GONE = {
-    "code": CONVERSATION_GONE,
+    "code": ErrorCode.CONVERSATION_GONE,
     "message": "The provider does not know this conversation any more. Ask it as a new question.",
-    "status": 502,
 }
 
 
@@ -62,9 +61,8 @@ class StartingStep(Step):
         later_round = Q(status=Status.RUNNING, round_started_at__lte=limit)
         return self._fail(
             self.fenced().filter(first_round | later_round),
-            code="start_timeout",
+            code=ErrorCode.START_TIMEOUT,
             message="The assistant could not be reached in time. Submit the query again later.",
-            status=503,
         )
 
     def _fail(self, row: SimulationQuerySet, **description: Any) -> bool:

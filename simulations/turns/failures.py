@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from simulations.models import ASSISTANT_REFUSED, StopReason
+from simulations.models import ErrorCode, StopReason
 from simulations.providers.base import NO_QUOTA, ProviderError, RunSnapshot, RunState
 from simulations.turns.tools import MAX_ROUNDS
 
@@ -41,39 +41,34 @@ SETTINGS = {
 def describe_stop(reason: str) -> dict[str, Any]:
     if reason == StopReason.TOOL_LIMIT:
         return {
-            "code": "tool_limit",
+            "code": ErrorCode.TOOL_LIMIT,
             "message": f"The assistant used its tools {MAX_ROUNDS} times and came to no answer. "
             "Ask a narrower question.",
-            "status": 502,
         }
     seconds = int(settings.RUN_TIMEOUT.total_seconds())
     return {
-        "code": "run_timeout",
+        "code": ErrorCode.RUN_TIMEOUT,
         "message": f"OpenAI run timeout: there was no answer within {seconds} s.",
-        "status": 504,
     }
 
 
 def describe_end(result: RunSnapshot) -> dict[str, Any]:
     if result.refusal:
         return {
-            "code": "refused",
+            "code": ErrorCode.REFUSED,
             "message": f"The assistant declined to answer: {result.refusal}",
-            "status": 502,
         }
     if result.state is RunState.COMPLETED:
         return {
-            "code": "empty_answer",
+            "code": ErrorCode.EMPTY_ANSWER,
             "message": "The assistant's answer was empty. Rephrase the query and submit it again.",
-            "status": 502,
         }
     code = result.reason_code
     named = f" ({code})" if code else ""
     advice = REASON_ADVICE.get(code) or ADVICE.get(result.status, "")
     return {
-        "code": f"run_{result.status}",
+        "code": ErrorCode(f"run_{result.status}"),
         "message": f"Assistant run failed with status: {result.status}{named}. {advice}".strip(),
-        "status": 502,
         # The provider's words, beyond its code, are for the administrators only.
         "error_detail": result.reason,
     }
@@ -91,10 +86,9 @@ def describe_refused_run(error: ProviderError, asked_for: str, assistant: str) -
     else:
         return describe_refusal(error)
     return {
-        "code": ASSISTANT_REFUSED,
+        "code": ErrorCode.ASSISTANT_REFUSED,
         "message": f"{problem} “{assistant}” asks for. An administrator must correct the assistant "
         "under Admin, Assistants; then retry the question.",
-        "status": 502,
         "error_detail": error.message,
     }
 
@@ -115,16 +109,14 @@ def describe_refusal(error: ProviderError) -> dict[str, Any]:
     """
     if error.status in {401, 403} or error.code == "not_configured":
         return {
-            "code": "provider_auth",
+            "code": ErrorCode.PROVIDER_AUTH,
             "message": "The provider refused the site's credentials. An administrator must check "
             "OPENAI_API_KEY and what it may use.",
-            "status": 503,
             "error_detail": error.message,
         }
     return {
-        "code": error.code,
+        "code": ErrorCode.PROVIDER_REFUSED,
         "message": f"The provider refused the request ({error.code}). An administrator can see "
         "its reasons beside this simulation.",
-        "status": 502,
         "error_detail": error.message,
     }

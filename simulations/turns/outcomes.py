@@ -14,6 +14,7 @@ from config.logs import DATABASE_AWAY
 from simulations.answer_rules.current import current_rules
 from simulations.models import (
     ACTIVE,
+    ErrorCode,
     Run,
     Simulation,
     SimulationQuerySet,
@@ -239,11 +240,10 @@ def settle_stopped(simulation: Simulation, usage: Usage = NO_USAGE) -> None:
 
 
 def fail_simulation(
-    row: SimulationQuerySet, *, code: str, message: str, status: int, **fields: Any
+    row: SimulationQuerySet, *, code: ErrorCode, message: str, **fields: Any
 ) -> bool:
-    return row.transition(
-        Status.FAILED, error_code=code, error_message=message, error_status=status, **fields
-    )
+    fields |= {"error_code": code, "error_message": message, "error_status": code.http_status}
+    return row.transition(Status.FAILED, **fields)
 
 
 def _finish_run(run: Run, outcome: Run.Outcome, usage: Usage) -> None:
