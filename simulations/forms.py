@@ -107,11 +107,11 @@ class FeedbackForm(forms.Form):
 class FilterForm(forms.Form):
     """What the list is to show; everything is optional, and who sees all may name an owner."""
 
-    IN_FLIGHT = "IN_FLIGHT"
+    ACTIVE = "ACTIVE"
     # What waits and what runs are one to whoever looks for it.
     STATES = [
         ("", "All"),
-        (IN_FLIGHT, "In flight"),
+        (ACTIVE, "Active"),
         *((status.value, status.label) for status in [Status.COMPLETED, Status.FAILED]),
         (Status.CANCELLED.value, Status.CANCELLED.label),
     ]

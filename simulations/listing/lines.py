@@ -37,7 +37,7 @@ def filtered(simulations: SimulationQuerySet, form: FilterForm) -> SimulationQue
     if wanted["q"]:
         simulations = simulations.filter(asks(wanted["q"]))
     if wanted["status"]:
-        statuses = ACTIVE if wanted["status"] == FilterForm.IN_FLIGHT else [wanted["status"]]
+        statuses = ACTIVE if wanted["status"] == FilterForm.ACTIVE else [wanted["status"]]
         simulations = simulations.filter(status__in=statuses)
     if wanted.get("owner"):
         simulations = simulations.filter(owner=wanted["owner"])
@@ -78,7 +78,7 @@ def as_lines(simulations: SimulationQuerySet) -> QuerySet[Simulation]:
 
 
 def read_seen(values: Iterable[str]) -> dict[UUID, str]:
-    """The stage that a page shows of each of its rows in flight, from `id.stage`.
+    """The stage that a page shows of each of its active rows, from `id.stage`.
 
     What is none is left out, and so is what no page has room for.
     """
@@ -93,7 +93,7 @@ def read_seen(values: Iterable[str]) -> dict[UUID, str]:
 
 
 def poll_after(simulations: Iterable[Simulation]) -> int:
-    """In how many seconds the first of those in flight may have changed; 0 if none is."""
+    """In how many seconds the first active one may have changed; 0 if none is."""
     waits = [line.seconds_until_due for line in simulations if not line.is_terminal]
     return min(waits, default=0)
 

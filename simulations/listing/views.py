@@ -43,7 +43,7 @@ def simulation_list(request: HttpRequest) -> HttpResponse:
 @reloads_when_signed_out
 @module_required(Module.SIMULATIONS)
 def simulation_rows(request: HttpRequest) -> HttpResponse:
-    """The rows in flight of a list, all in one request: those that have changed since."""
+    """The active rows of a list, all in one request: those that have changed since."""
     seen = read_seen(request.GET.getlist("row"))
     visible = Simulation.objects.visible_to(request.user).filter(pk__in=seen)
     lines = list(as_lines(visible))

@@ -107,7 +107,7 @@ def switch_assistant_off(agent: Agent, settings: Settings) -> None:
     agent.save()
 
 
-def keep_run_in_flight(agent: Agent, settings: Settings) -> None:
+def keep_run_active(agent: Agent, settings: Settings) -> None:
     services.run_agent(agent)
 
 
@@ -122,7 +122,7 @@ def take_key_away(agent: Agent, settings: Settings) -> None:
         (take_module_away, "Its owner has no access to module: simulations."),
         (use_up_quota, "Monthly simulation limit reached: 0 of 0 used."),
         (switch_assistant_off, "The assistant “Second” is switched off."),
-        (keep_run_in_flight, "Its run before is still in flight."),
+        (keep_run_active, "Its run before is still active."),
         (take_key_away, "OpenAI not configured"),
     ],
 )

@@ -89,7 +89,7 @@ def test_run_answers_202_with_the_simulation_and_replays(client: ApiClient, anal
 
     refused = client.post(path, content_type=JSON)
     assert (refused.status_code, refused.json()["error"]) == (409, "AgentCannotRun")
-    assert refused.json()["message"] == "Its run before is still in flight."
+    assert refused.json()["message"] == "Its run before is still active."
     Simulation.objects.transition(Status.FAILED)
     other = Agent.objects.create(name="Second", query="?", owner=analyst)
     assert (
@@ -112,7 +112,7 @@ def test_the_pages_show_schedule_history_and_reasons(admin: User, analyst: User)
     assert "It runs." in ran
     assert "started by admin" in ran
     refused = page.post(f"{path}run/", follow=True).content.decode()
-    assert "It did not run: Its run before is still in flight." in refused
+    assert "It did not run: Its run before is still active." in refused
     agent.note_skip("Its owner is away.")
     agent.note_skip("Its owner is away.")
     shown = page.get(path).content.decode()

@@ -79,10 +79,10 @@ def test_everybody_sees_their_own_and_an_admin_all(
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("?status=IN_FLIGHT", ["Fourth, in the Convoy?", "Third?"]),
+        ("?status=ACTIVE", ["Fourth, in the Convoy?", "Third?"]),
         ("?status=FAILED", ["Second, the convoy?"]),
         ("?q=convoy", ["Fourth, in the Convoy?", "Second, the convoy?"]),
-        ("?q=convoy&status=IN_FLIGHT", ["Fourth, in the Convoy?"]),
+        ("?q=convoy&status=ACTIVE", ["Fourth, in the Convoy?"]),
         ("?status=CANCELLED", []),
         ("?status=nothing", []),
         ("?q=CONVOY+second", ["Second, the convoy?"]),
@@ -136,14 +136,14 @@ def test_who_asked_nothing_is_taught(page: Client, analyst: User) -> None:
     assert "Ask your first question" not in page.get(LIST).content.decode()
 
 
-# --- News of the rows in flight ---------------------------------------------------------------
+# --- News of the active rows ------------------------------------------------------------------
 
 
 def seen_on(client: Client) -> list[str]:
     return re.findall(r'name="row" value="([^"]*)"', client.get(LIST).content.decode())
 
 
-def test_rows_in_flight_bring_news_in_one_request_until_there_are_none(
+def test_active_rows_bring_news_in_one_request_until_there_are_none(
     page: Client, analyst: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     first, second = ask(analyst, "First?"), ask(analyst, "Second?")
