@@ -15,7 +15,7 @@ from accounts.audit import AuditEntry
 from accounts.forms import NewUserForm, UserForm
 from accounts.models import ApiToken, FailedSignIn, User
 from accounts.withholding import WithholdsArticles
-from config.admin import LargeTable
+from config.admin import LargeTable, NotEdited
 
 # Nouns whose values need the knowledge base's module.
 OF_KNOWLEDGE = {"article", "keyword", "article of a keyword"}
@@ -48,15 +48,6 @@ class AuditEntryAdmin(WithholdsArticles, LargeTable, admin.ModelAdmin):
     @admin.display(description="before and after")
     def difference(self, entry: AuditEntry) -> str:
         return render_to_string("admin/audit_changes.html", {"changes": entry.changes})
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
-        return False
 
 
 @admin.register(User)
@@ -110,7 +101,7 @@ class UserAdmin(LargeTable, DjangoUserAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(LargeTable, admin.ModelAdmin):
+class ApiTokenAdmin(NotEdited, LargeTable, admin.ModelAdmin):
     """Tokens can be seen and revoked here, never made: they are shown to their owner alone."""
 
     list_display = ["user", "name", "created", "expiry", "last_used_at"]
@@ -118,15 +109,9 @@ class ApiTokenAdmin(LargeTable, admin.ModelAdmin):
     search_fields = ["user__username", "name"]
     fields = ["user", "name", "created", "expiry", "last_used_at"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        return False
-
 
 @admin.register(FailedSignIn)
-class FailedSignInAdmin(LargeTable, admin.ModelAdmin):
+class FailedSignInAdmin(NotEdited, LargeTable, admin.ModelAdmin):
     """Who is locked out, and the way to let them in again."""
 
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "locked_out"]
@@ -157,9 +142,3 @@ class FailedSignInAdmin(LargeTable, admin.ModelAdmin):
         for username, address in set(chosen.values_list("username", "ip_address")):
             FailedSignIn.objects.filter(username=username, ip_address=address).delete()
         messages.success(request, "They can sign in again.")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: FailedSignIn | None = None) -> bool:
-        return False

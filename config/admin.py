@@ -119,6 +119,23 @@ class UncountedPaginator(Paginator):
         return MoreThan(start + keys) if keys > self.per_page else start + keys
 
 
+class NotEdited:
+    """For the admin of what comes about elsewhere: it is looked at here, and may be deleted."""
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+class ReadOnly(NotEdited):
+    """For what is not deleted here either."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
 class LargeTable:
     """For the admin of a model that may have many rows."""
 

@@ -2,6 +2,7 @@ from typing import Any
 
 from django import forms
 
+from config.forms import LinesField
 from knowledge.browsing import LAST_PAGE
 from knowledge.exchange.formats import cell_to_list, list_to_cell
 from knowledge.models import Article
@@ -29,7 +30,7 @@ class TagsField(forms.CharField):
 
 
 class PreviewForm(forms.Form):
-    text = forms.CharField(
+    text = LinesField(
         label="A question, or a part of one",
         help_text="Nothing is sent or stored.",
         required=False,
@@ -43,10 +44,6 @@ class PreviewForm(forms.Form):
         if not may_see_drafts:
             del self.fields["include_drafts"]
 
-    def clean_text(self) -> str:
-        # Browsers send every line end as two characters.
-        return self.cleaned_data["text"].replace("\r\n", "\n")
-
 
 class ArticleForm(forms.ModelForm):
     tags = TagsField()
@@ -54,10 +51,7 @@ class ArticleForm(forms.ModelForm):
     class Meta:
         model = Article
         fields = ["slug", "title", "category", "tags", "text", "status"]
-
-    def clean_text(self) -> str:
-        """Browsers send every newline as two characters; nobody typed the first."""
-        return self.cleaned_data["text"].replace("\r\n", "\n")
+        field_classes = {"text": LinesField}
 
 
 class SearchForm(forms.Form):

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from accounts.withholding import WithholdsArticles
-from config.admin import LargeTable
+from config.admin import LargeTable, ReadOnly
 from knowledge.neutral import show_unsafe
 from simulations import services
 from simulations.agents.admin import AgentAdmin
@@ -28,19 +28,6 @@ from simulations.models import (
 )
 from simulations.privacy.admin import ErasureAdmin
 from simulations.usage.admin import PriceAdmin
-
-
-class ReadOnly:
-    """What the engine wrote is looked at here, not edited."""
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 class RunInline(ReadOnly, admin.TabularInline):

@@ -4,6 +4,7 @@ from typing import Any
 from django import forms
 
 from accounts.models import User
+from config.forms import LinesField
 from knowledge.search.query import MAX_LENGTH, MAX_WORDS, split_words
 from simulations.models import Assistant, Feedback, Simulation, Status
 from simulations.services import digest
@@ -13,7 +14,7 @@ class SubmitForm(forms.Form):
     """A question. Its one-time token makes sending the same form again ask nothing new."""
 
     token = forms.CharField(widget=forms.HiddenInput, initial=uuid.uuid4, required=False)
-    query = forms.CharField(
+    query = LinesField(
         label="Your question",
         help_text=f"The first {Simulation.QUERY_LIMIT:,} characters are sent, about four pages. "
         "What follows them is cut off, and the simulation says so.",
@@ -28,10 +29,6 @@ class SubmitForm(forms.Form):
     def __init__(self, *args: Any, autofocus: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["query"].widget.attrs["autofocus"] = autofocus
-
-    def clean_query(self) -> str:
-        # Browsers send every line end as two characters.
-        return self.cleaned_data["query"].replace("\r\n", "\n")
 
     @property
     def idempotency_key(self) -> str:
@@ -89,19 +86,14 @@ class FeedbackForm(forms.Form):
         coerce=lambda value: value == "yes",
         error_messages={"required": "Say whether the answer was useful."},
     )
-    reason = forms.CharField(
+    reason = LinesField(
         label="Why?",
         help_text="Curators read it beside the articles that were sent with the question.",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "maxlength": Feedback.REASON_LIMIT}),
+        max_length=Feedback.REASON_LIMIT,
+        error_messages={"max_length": f"Shorten it to {Feedback.REASON_LIMIT:,} characters."},
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
-
-    def clean_reason(self) -> str:
-        # Browsers send every line end as two characters.
-        reason = self.cleaned_data["reason"].replace("\r\n", "\n")
-        if len(reason) > Feedback.REASON_LIMIT:
-            raise forms.ValidationError(f"Shorten it to {Feedback.REASON_LIMIT:,} characters.")
-        return reason
 
 
 class FilterForm(forms.Form):

@@ -16,6 +16,7 @@ from rest_framework.renderers import JSONRenderer
 from accounts.models import Module
 from accounts.permissions import module_required, says_when_signed_out
 from config.errors import AppError
+from config.forms import LinesField
 from knowledge.preview import preview
 from simulations import services
 from simulations.documents.manifest import build_manifest
@@ -62,7 +63,7 @@ def simulation_follow_up(request: HttpRequest, pk: str) -> HttpResponse:
 @module_required(Module.SIMULATIONS)
 def simulation_sources(request: HttpRequest) -> HttpResponse:
     """Beside a question that is being written: what it would bring; reading is another module."""
-    query = request.POST.get("query", "").replace("\r\n", "\n").strip()
+    query = LinesField().to_python(request.POST.get("query"))
     can_read = request.user.has_module(Module.KNOWLEDGE_BASE)
     context = {"preview": preview(query), "can_read_articles": can_read}
     return render(request, "knowledge/_preview.html", context)

@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
+from config.admin import ReadOnly
 from knowledge.revision_admin import RevisionAdmin
 from simulations.answer_rules.current import current_rules
 from simulations.answer_rules.forms import RulePreviewForm, RuleRowForm, at_first, with_unsaved
@@ -63,7 +64,7 @@ class AnswerRuleAdmin(RevisionAdmin):
 
 
 @admin.register(RulesVersion)
-class RulesVersionAdmin(admin.ModelAdmin):
+class RulesVersionAdmin(ReadOnly, admin.ModelAdmin):
     """What answers were cleaned with; written by use alone."""
 
     list_display = ["__str__", "count", "first_used_at"]
@@ -80,11 +81,6 @@ class RulesVersionAdmin(admin.ModelAdmin):
             f"{text}: {kinds[kind].lower()}{', inside text too' if inside else ''}"
             for text, kind, inside in version.rules
         )
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    has_change_permission = has_delete_permission = has_add_permission
 
 
 @admin.action(description="Clean the selected simulations’ answers again")

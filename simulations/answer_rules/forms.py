@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.text import capfirst
 
+from config.forms import LinesField
 from simulations.models import AnswerRule
 from simulations.models.rules import check_inside_text, clean_phrase
 from simulations.sanitizing.phrases import LONGEST_PHRASE, Phrase, PhraseKind
@@ -22,7 +23,7 @@ class RuleRowForm(forms.ModelForm):
 
 
 class RulePreviewForm(forms.Form):
-    text = forms.CharField(
+    text = LinesField(
         label="An answer, or a part of one",
         help_text="Nothing is stored.",
         required=False,
@@ -43,10 +44,6 @@ class RulePreviewForm(forms.Form):
         choices=AnswerRule.Kind.choices, initial=AnswerRule.Kind.HEADER, required=False
     )
     inside_text = forms.BooleanField(label="Inside text too", required=False)
-
-    def clean_text(self) -> str:
-        # Browsers send every line end as two characters.
-        return self.cleaned_data["text"].replace("\r\n", "\n")
 
     def clean(self) -> None:
         if self.cleaned_data.get("phrase"):

@@ -10,41 +10,22 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
+from config.admin import ReadOnly
 from simulations.models import RemoteDeletion
 from simulations.privacy.erasing import request_erasure
 
 
-class ReadOnlyInline(admin.TabularInline):
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class RemoteDeletionInline(ReadOnlyInline):
+class RemoteDeletionInline(ReadOnly, admin.TabularInline):
     model = RemoteDeletion
     verbose_name_plural = "Still to be deleted at the provider"
     fields = ["kind", "protocol", "due_at", "attempts", "error"]
 
 
-class ErasureAdmin(admin.ModelAdmin):
+class ErasureAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["id", "requested_at", "erased_at", "completed_at", "simulations"]
     list_filter = ["requested_at"]
     fields = [*list_display, "remote_deleted", "remote_failed"]
     inlines = [RemoteDeletionInline]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class ErasureForm(forms.Form):

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.models import User
+from accounts.commands import find_user
 from knowledge.exchange import bundle
 from knowledge.exchange.files import UnreadableFile
 from knowledge.importing import Problem, Report, import_collection
@@ -52,13 +52,6 @@ class Command(BaseCommand):
         counts = f"{len(report.new)} new, {len(report.changed)} changed, "
         counts += f"{report.unchanged} unchanged, {len(report.removed)} removed."
         self.stdout.write(counts + (" Nothing was written: a dry run." if dry_run else ""))
-
-
-def find_user(username: str | None) -> User | None:
-    user = User.objects.filter(username=username).first() if username else None
-    if username and user is None:
-        raise CommandError(f"There is no user {username}.")
-    return user
 
 
 def describe(problem: Problem) -> str:

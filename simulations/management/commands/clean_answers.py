@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.models import User
+from accounts.commands import find_user
 from simulations.answer_rules.current import current_rules
 from simulations.answer_rules.recleaning import BATCH, apply_changes, find_changes
 from simulations.models import Simulation
@@ -47,10 +47,3 @@ class Command(BaseCommand):
         while batch := list(islice(changes, BATCH)):
             changed += apply_changes(batch, rules, user)
         self.stdout.write(f"Changed: {changed}. The old answers are kept.")
-
-
-def find_user(username: str | None) -> User | None:
-    user = User.objects.filter(username=username).first() if username else None
-    if username and user is None:
-        raise CommandError(f"There is no user {username}.")
-    return user
