@@ -2,6 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.forms import (
     AdminUserCreationForm,
@@ -160,7 +161,8 @@ class NewPasswordForm(PasswordChangeForm):
         del old.widget.attrs["autofocus"]
         old.label, new.label, again.label = "Current password", "New password", "New password again"
         new.help_text = (
-            "At least 12 characters. Not a common password, nor one like your name or this site’s."
+            f"At least {settings.SHORTEST_PASSWORD} characters. "
+            "Not a common password, nor one like your name or this site’s."
         )
         again.help_text = ""
 

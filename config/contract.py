@@ -13,6 +13,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import CharField, Field
 
+from config.errors import PayloadTooLarge
+
 
 class Failure(NamedTuple):
     """A component's name, and an example."""
@@ -34,9 +36,7 @@ FAILURES = {
         "PreconditionFailed",
         "It has changed since you read it. Read it again and send your change for that.",
     ),
-    413: Failure(
-        "PayloadTooLarge", "PayloadTooLarge", "The request is too large. Send less than 1.5 MB."
-    ),
+    413: Failure("PayloadTooLarge", "PayloadTooLarge", PayloadTooLarge.message),
     415: Failure(
         "UnsupportedMediaType",
         "UnsupportedMediaType",
@@ -90,7 +90,11 @@ SECONDS = {"type": "integer", "minimum": 1}
 HEADERS = {
     "X-Request-ID": ({"type": "string"}, "The request's id: as it was sent, or a new one."),
     "WWW-Authenticate": ({"type": "string"}, "How to sign in."),
-    "Retry-After": (SECONDS, "Seconds to wait before asking again."),
+    "Retry-After": (
+        SECONDS,
+        "Seconds to wait before asking again. Missing where waiting does not help, as with "
+        "OpenAINotConfigured.",
+    ),
     "RateLimit-Policy": (
         {"type": "string"},
         "The limits that the request was counted for: requests (q) a window of seconds (w).",

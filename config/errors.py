@@ -71,12 +71,13 @@ class ServiceUnavailable(AppError):
 
 class PayloadTooLarge(AppError):
     status_code = 413
-    message = "The request is too large. Send less than 1.5 MB."
+    template = "The request is too large. Send less than {:.2g} MB."
+    message = template.format(settings.DATA_UPLOAD_MAX_MEMORY_SIZE / 1_000_000)
 
     @classmethod
     def beyond(cls, limit: int) -> "PayloadTooLarge":
         """`limit` in bytes."""
-        return cls(f"The request is too large. Send less than {limit / 1_000_000:.2g} MB.")
+        return cls(cls.template.format(limit / 1_000_000))
 
 
 class PreconditionFailed(AppError):

@@ -13,7 +13,7 @@ from knowledge.curation_serializers import (
     KeywordFilters,
     KeywordSerializer,
 )
-from knowledge.grounding import FoundBy
+from knowledge.grounding import MAX_ARTICLES, FoundBy
 from knowledge.models import Article
 
 
@@ -49,7 +49,7 @@ class MatchedArticleSerializer(serializers.Serializer):
     category = serializers.CharField()
     status = serializers.ChoiceField(Article.Status.choices)
     place = serializers.IntegerField(allow_null=True, help_text="Among the published ones.")
-    is_sent = serializers.BooleanField(help_text="Whether it is among the first three.")
+    is_sent = serializers.BooleanField(help_text=f"Whether it is among the first {MAX_ARTICLES}.")
     found_by = serializers.ChoiceField(FoundBy.choices)
     keywords = TextsField()
     cut_length = serializers.IntegerField(help_text="UTF-16 code units that don't fit.")

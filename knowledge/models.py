@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from accounts.models import Role, User
+from knowledge.context import ARTICLE_LIMIT
 from knowledge.revisions import ContentHistory, Revised, RevisedQuerySet, latest_revision_of
 
 slug_validator = RegexValidator(
@@ -78,7 +79,9 @@ class Article(Revised):
     title = models.CharField(max_length=200)
     category = models.CharField(max_length=100, db_index=True)
     tags = models.JSONField(default=list, blank=True, validators=[validate_tags])
-    text = models.TextField(help_text="Markdown. An assistant is sent the first 4,000 characters.")
+    text = models.TextField(
+        help_text=f"Markdown. An assistant is sent the first {ARTICLE_LIMIT:,} characters."
+    )
     status = models.CharField(max_length=16, choices=Status, default=Status.DRAFT)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -27,7 +27,11 @@ IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
 class QuerySerializer(StrictSerializer):
-    query = TextField()
+    query = TextField(
+        help_text=f"Beyond {Simulation.QUERY_LIMIT:,} characters it is cut off, and "
+        "`query_truncated` says so; "
+        f"more than {services.QueryTooLong.LIMIT:,} are refused with 413."
+    )
 
 
 class AssistantField(serializers.PrimaryKeyRelatedField):

@@ -42,6 +42,12 @@ class SimulationSummarySerializer(serializers.ModelSerializer):
     class Meta:
         model = Simulation
         fields = SUMMARY
+        extra_kwargs = {
+            "query_truncated": {
+                "help_text": "Whether what followed the first "
+                f"{Simulation.QUERY_LIMIT:,} characters of the query was cut off."
+            }
+        }
 
 
 class FailureSerializer(serializers.Serializer):

@@ -36,9 +36,11 @@ class OpenAINotConfigured(AppError):
 
 class QueryTooLong(AppError):
     status_code = 413
-    message = "The query is longer than 100,000 characters. Shorten it to 12,000 or fewer."
-
     LIMIT = 100_000
+    message = (
+        f"The query is longer than {LIMIT:,} characters. "
+        f"Shorten it to {Simulation.QUERY_LIMIT:,} or fewer."
+    )
 
 
 class AssistantSwitchedOff(AppError):
@@ -69,8 +71,8 @@ def submit(
 ) -> Simulation:
     """Accepts a query: a PENDING row that the engine takes from there.
 
-    Without `assistant` the default one answers. What is longer than 12,000 characters is cut, and
-    the row says so. Raises OpenAINotConfigured, AssistantSwitchedOff, QueryTooLong,
+    Without `assistant` the default one answers. What is longer than QUERY_LIMIT is cut, and the
+    row says so. Raises OpenAINotConfigured, AssistantSwitchedOff, QueryTooLong,
     MonthlyLimitReached or IdempotencyKeyReused, and then creates nothing.
     """
     chosen = [f"assistant {assistant.pk}"] if assistant else []

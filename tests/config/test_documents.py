@@ -9,6 +9,7 @@ from knowledge.context import ARTICLE_LIMIT, QUERY_LIMIT
 from knowledge.exchange.files import MAX_BYTES, MAX_ROWS
 from knowledge.grounding import MAX_ARTICLES
 from knowledge.resources import ArticleResource, KeywordResource
+from simulations.services import QueryTooLong
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -34,6 +35,12 @@ def test_all_of_running_it_is_in_its_table_of_contents() -> None:
     contents, _, rest = text.partition("\n## ")
     headings = re.findall(r"^## (.+)$", f"## {rest}", re.MULTILINE)
     assert re.findall(r"\[([^]]+)\]\(#", contents) == headings
+
+
+def test_the_api_s_document_names_the_limits_of_a_query() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert f"beyond {QUERY_LIMIT:,} characters it is cut off" in text
+    assert f"more than {QueryTooLong.LIMIT:,} are refused" in text
 
 
 def test_curating_names_the_columns_and_limits_of_the_code() -> None:
