@@ -28,6 +28,7 @@ class RunQuerySet(models.QuerySet["Run"]):
             # Plain where it can be: SQLite writes sums with more digits, and compares text.
             discard_due_at=Now() + after if after else Now(),
             looks=0,
+            refusals=0,
         )
 
 
@@ -83,6 +84,9 @@ class Run(models.Model):
     )
     looks = models.PositiveSmallIntegerField(
         default=0, help_text="How often it was looked for upstream after its answer went missing."
+    )
+    refusals = models.PositiveSmallIntegerField(
+        default=0, help_text="How often the provider refused calls about it since it last answered."
     )
     adopted = models.BooleanField(
         default=False, help_text="Found upstream after its answer went missing."

@@ -149,6 +149,12 @@ class ProviderError(Exception):
         """Another run is still going in the same conversation."""
         return self.code == "conversation_locked"
 
+    @property
+    def is_refusal(self) -> bool:
+        """The server doesn't know us, or what is asked about. It may pass: keys are exchanged, and
+        gateways answer for servers that are away."""
+        return self.status in {401, 403, 404}
+
 
 class Provider(Protocol):
     continues_runs: ClassVar[bool]

@@ -103,10 +103,20 @@ class ResponsesProvider:
 
     def _find_hinted(self, turn: Turn) -> RunSnapshot | None:
         for run_id in turn.hinted_run_ids:
-            body, _ = call_json(self.responses.retrieve, run_id)
+            body = self._retrieve_hinted(run_id)
             if (body.get("metadata") or {}).items() >= turn.metadata.items():
                 return read_response(body)
         return None
+
+    def _retrieve_hinted(self, run_id: str) -> dict[str, Any]:
+        """Empty where it is unknown here: another application's, or deleted since."""
+        try:
+            body, _ = call_json(self.responses.retrieve, run_id)
+        except ProviderError as error:
+            if error.status != 404:
+                raise
+            return {}
+        return body
 
     def _find_answer(self, turn: Turn) -> RunSnapshot | None:
         after = {"after": turn.anchor} if turn.anchor else {}

@@ -30,6 +30,7 @@ POLL_FIELDS = [
     "run__adopted",
     "run__finished_at",
     "run__provider_id",
+    "run__refusals",
     "run__round",
     "status",
     "step_number",

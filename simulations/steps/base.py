@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 BUSY_WAIT = timedelta(seconds=1.2)
 MAX_BACKOFF = 30.0
+# What is paid for outlives so many refusals in a row.
+REFUSALS_OUTLIVED = 3
 
 
 class Step(ABC):
@@ -99,6 +101,11 @@ class Step(ABC):
         }
         logger.warning("Simulation %s: %s", self.simulation.pk, error.code, extra=extra)
         self.reschedule(delay, failed_attempts=F("failed_attempts") + 1)
+
+    def outlives_refusal(self, run: Run) -> bool:
+        """Counts it, and says whether there is still hope for the run that it is about."""
+        Run.objects.filter(pk=run.pk).update(refusals=F("refusals") + 1)
+        return run.refusals < REFUSALS_OUTLIVED
 
     def retry_delay(self, error: ProviderError, failed_attempts: int) -> timedelta:
         """What the provider asks for, else 1 s doubled per attempt up to 30 s, jittered."""

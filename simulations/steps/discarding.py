@@ -53,25 +53,28 @@ class DiscardRun(Step):
             self.reschedule(timedelta(0), provider_id=result.id, accepted_at=Now(), adopted=True)
         elif result.state is RunState.ACTIVE and not self._is_overdue():
             doublings = min(self.unwanted.looks, LONGEST_DOUBLING)
-            self.reschedule(BUSY_WAIT * 2**doublings, looks=F("looks") + 1)
+            self.reschedule(BUSY_WAIT * 2**doublings, looks=F("looks") + 1, refusals=0)
         else:
             finish_discard(self.unwanted, result.usage)
         return None
 
     def _look_again(self) -> None:
         if self.unwanted.looks + 1 < LOOKS_BEFORE_NEW_RUN:
-            self.reschedule(settings.LOOK_DELAY, looks=F("looks") + 1)
+            self.reschedule(settings.LOOK_DELAY, looks=F("looks") + 1, refusals=0)
         else:
             finish_discard(self.unwanted, outcome=Run.Outcome.LOST)
 
     def fail(self, error: ProviderError) -> None:
-        # Refused credentials may be the very reason why nobody waits for the run any more.
-        may_pass = error.retryable or error.is_busy or error.status in {401, 403}
-        if may_pass and not self._is_overdue():
+        if not self._is_overdue() and self._may_pass(error):
             self.reschedule(self.retry_delay(error, self.unwanted.looks), looks=F("looks") + 1)
         else:
             logger.warning("Run %s could not be ended: %s", self.unwanted, error.code)
             finish_discard(self.unwanted)
+
+    def _may_pass(self, error: ProviderError) -> bool:
+        # Refused credentials may be the very reason why nobody waits for the run any more.
+        is_lasting = error.retryable or error.is_busy or error.status in {401, 403}
+        return is_lasting or self.outlives_refusal(self.unwanted)
 
     def _is_overdue(self) -> bool:
         age = self.unwanted.claimed_at - self.unwanted.requested_at

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 
 from simulations.models import Run, Simulation, WebhookHint
-from simulations.providers.base import Provider, RunSnapshot, Turn
+from simulations.providers.base import Provider, ProviderError, RunSnapshot, Turn
 from simulations.steps.base import Step
 from simulations.steps.starting import StartingStep, StartRun, count_as_lost
 from simulations.turns.building import build_turn
@@ -17,8 +17,9 @@ from simulations.turns.outcomes import settle, settle_stopped
 logger = logging.getLogger(__name__)
 
 LOOKS_BEFORE_NEW_RUN = 3
-# Runs named by webhooks that one look for a lost run asks for.
-MAX_HINTS = 5
+# Runs named by webhooks that one look for a lost run asks for: with the conversation's items, as
+# many calls of three seconds as STEP_LEASE covers.
+MAX_HINTS = 4
 
 
 class FindRun(StartingStep):
@@ -46,10 +47,18 @@ class FindRun(StartingStep):
             settle(self.simulation, run, result)
         return None
 
+    def fail(self, error: ProviderError) -> None:
+        """The run may be there, and paid for."""
+        may_pass = error.retryable or error.is_busy
+        if may_pass or self.outlives_refusal(self.simulation.run):
+            self.retry(error)
+        else:
+            self.give_up(error)
+
     def _not_found(self, run: Run) -> Step | None:
         """Looks again after a while; then a new run is started, right after the last look."""
         if run.looks + 1 < LOOKS_BEFORE_NEW_RUN:
-            Run.objects.filter(pk=run.pk).update(looks=F("looks") + 1)
+            Run.objects.filter(pk=run.pk).update(looks=F("looks") + 1, refusals=0)
             self.reschedule(settings.LOOK_DELAY)
             return None
         if self.simulation.stop_reason:
@@ -72,7 +81,8 @@ def search_turn(simulation: Simulation, run: Run) -> Turn:
 
 
 def hints_since(run: Run) -> tuple[str, ...]:
-    """Runs that webhooks named since then, and that nobody knows."""
+    """Runs that webhooks named since then, and that nobody knows: the newest first, since a
+    webhook is told of other applications' runs as well."""
     known = Run.objects.filter(provider_id=OuterRef("run_id"))
     hints = WebhookHint.objects.filter(~Exists(known), received_at__gte=run.requested_at)
-    return tuple(hints.order_by("received_at").values_list("run_id", flat=True)[:MAX_HINTS])
+    return tuple(hints.order_by("-received_at").values_list("run_id", flat=True)[:MAX_HINTS])

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models.functions import Now
 
 from simulations.models import Run, Simulation, SimulationQuerySet, Status, StopReason
@@ -16,7 +17,7 @@ from simulations.providers.base import (
 )
 from simulations.steps.base import BUSY_WAIT, Step
 from simulations.turns.building import tool_outputs
-from simulations.turns.failures import describe_refusal
+from simulations.turns.failures import describe_forgotten, describe_refusal
 from simulations.turns.outcomes import (
     MAX_POLL_WAIT,
     fail_simulation,
@@ -25,8 +26,6 @@ from simulations.turns.outcomes import (
 )
 
 STOP_PATIENCE = timedelta(seconds=15)
-# Keys are exchanged now and then: a run that is paid for outlives so many refusals.
-REFUSALS_OUTLIVED = 3
 
 
 class RunningStep(Step):
@@ -48,12 +47,8 @@ class RunningStep(Step):
 
     def fail(self, error: ProviderError) -> None:
         """The run is paid for: it is asked for as long as there is hope."""
-        is_refused = error.status in {401, 403}
-        if error.status == 404:
+        if error.is_refusal and not self.outlives_refusal(self.simulation.run):
             self.give_up(error)
-        elif is_refused and self.simulation.failed_attempts >= REFUSALS_OUTLIVED:
-            if fail_simulation(self.row(), **describe_refusal(error)):
-                self.abandon()
         elif not self.stop_after(settings.RUN_TIMEOUT + settings.START_TIMEOUT):
             self.retry(error)
 
@@ -63,10 +58,11 @@ class RunningStep(Step):
         return self.stop_late_run()
 
     def give_up(self, error: ProviderError) -> None:
-        gone = RunSnapshot(
-            self.run.run_id, "lost", RunState.FAILED, reason_code=Run.Fault.FORGOTTEN.value
-        )
-        settle(self.simulation, self.simulation.run, gone)
+        is_forgotten = error.status == 404
+        described = describe_forgotten(error) if is_forgotten else describe_refusal(error)
+        with transaction.atomic():
+            if fail_simulation(self.row(), **described):
+                self.abandon(Run.Fault.FORGOTTEN if is_forgotten else Run.Fault.NOT_ENDED)
 
     def stop_late_run(self) -> bool:
         """Unless it went on to another round since, or is being stopped already."""
@@ -80,9 +76,14 @@ class RunningStep(Step):
         )
         return stopped == 1
 
-    def abandon(self) -> None:
+    def forget_refusals(self) -> None:
+        run = self.simulation.run
+        if run.refusals:
+            Run.objects.filter(pk=run.pk).update(refusals=0)
+
+    def abandon(self, fault: Run.Fault) -> None:
         """The simulation is over; its run may not be."""
-        Run.objects.filter(pk=self.simulation.run_id).discard(Run.Fault.NOT_ENDED)
+        Run.objects.filter(pk=self.simulation.run_id).discard(fault)
 
 
 class FetchRun(RunningStep):
@@ -99,12 +100,14 @@ class FetchRun(RunningStep):
             self._learn()
             settle(self.simulation, self.simulation.run, result)
         elif not self.stop_after(settings.RUN_TIMEOUT) and self._is_unexpected(result):
+            self.forget_refusals()
             wait = min(result.poll_after or self.interval, MAX_POLL_WAIT)
             self.reschedule(timedelta(seconds=wait), failed_attempts=0)
         return None
 
     def _is_unexpected(self, result: RunSnapshot) -> bool:
-        return bool(result.poll_after or self.simulation.failed_attempts)
+        is_first_after_failures = self.simulation.failed_attempts or self.simulation.run.refusals
+        return bool(result.poll_after or is_first_after_failures)
 
     def _learn(self) -> None:
         """The row as it was claimed says when it was polled before: an interval earlier."""
@@ -137,16 +140,14 @@ class StopRun(RunningStep):
         return None
 
     def fail(self, error: ProviderError) -> None:
-        if error.status == 404:
-            settle_stopped(self.simulation)
-        elif not self._lose_patience():
+        if not self._lose_patience():
             self.retry(error)
 
     def _lose_patience(self) -> bool:
         """The user waits no longer; the run is still to be ended."""
         if self.age_at_claim(self.simulation.stop_requested_at) < STOP_PATIENCE:
             return False
-        self.abandon()
+        self.abandon(Run.Fault.NOT_ENDED)
         settle_stopped(self.simulation)
         return True
 
@@ -162,6 +163,7 @@ class SendOutputs(RunningStep):
         return provider.send_outputs(self.run, self.outputs)
 
     def apply(self, result: RunSnapshot) -> Step | None:
+        self.forget_refusals()
         wait = self.interval if result.state is RunState.ACTIVE else 0.0
         this_round = self.row().filter(tool_rounds=self.simulation.tool_rounds)
         this_round.filter(awaits_outputs=True, stop_reason="").update(

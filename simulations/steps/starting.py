@@ -53,7 +53,10 @@ class StartingStep(Step):
             super().reschedule(delay, **fields)
 
     def give_up(self, error: ProviderError) -> None:
-        self._fail(self.fenced(), **describe_refusal(error))
+        if error.status == 404 and self.simulation.conversation.provider_id:
+            self._fail(self.fenced(), **GONE, error_detail=error.message)
+        else:
+            self._fail(self.fenced(), **describe_refusal(error))
 
     def _fail_if_overdue(self) -> bool:
         limit = Now() - settings.START_TIMEOUT
@@ -66,13 +69,11 @@ class StartingStep(Step):
         )
 
     def _fail(self, row: SimulationQuerySet, **description: Any) -> bool:
-        """An intent that is still open then counts as a lost run."""
+        """The run of an intent that is still open is then looked for, to be ended upstream."""
         with transaction.atomic():
             failed = fail_simulation(row, **description)
             if failed:
-                self.simulation.runs.filter(outcome="", provider_id="").update(
-                    outcome=Run.Outcome.LOST, finished_at=Now()
-                )
+                self.simulation.runs.filter(outcome="", provider_id="").discard(Run.Fault.NO_ANSWER)
         return failed
 
     def accept(self, run: Run, result: RunSnapshot, *, adopted: bool = False) -> None:
@@ -108,12 +109,6 @@ class OpenTurn(StartingStep):
         self.simulation.turn_anchor = result.anchor
         self.simulation.conversation.provider_id = result.conversation_id
         return StartOpenedTurn(self.simulation, self.pacing)
-
-    def give_up(self, error: ProviderError) -> None:
-        if error.status == 404 and self.simulation.conversation.provider_id:
-            self._fail(self.fenced(), **GONE, error_detail=error.message)
-        else:
-            super().give_up(error)
 
 
 @PreparedUpdate

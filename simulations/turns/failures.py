@@ -24,7 +24,6 @@ ADVICE = {
     "expired": "The provider took too long. Retry it later.",
     "cancelled": "The run was ended at the provider. Retry it.",
     "failed": "The provider could not finish it. Retry it.",
-    "lost": "The provider does not know it any more. Retry it.",
 }
 
 # What an assistant asks for, by the provider's name of it.
@@ -100,6 +99,14 @@ def knows_not(error: ProviderError, asked_for: str) -> bool:
     """
     is_named = bool(asked_for) and asked_for in error.message
     return error.code == "model_not_found" or (error.status == 404 and is_named)
+
+
+def describe_forgotten(error: ProviderError) -> dict[str, Any]:
+    return {
+        "code": ErrorCode.RUN_LOST,
+        "message": "The provider does not know the run any more. Retry it.",
+        "error_detail": error.message,
+    }
 
 
 def describe_refusal(error: ProviderError) -> dict[str, Any]:

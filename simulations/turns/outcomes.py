@@ -103,7 +103,7 @@ def _save_id(run: Run, provider_id: str, adopted: bool) -> None:
         lost = Run.objects.filter(pk=run.pk)
         lost.update(outcome="", finished_at=None, provider_id=provider_id, accepted_at=Now())
     if adopted:
-        Run.objects.filter(pk=run.pk).update(adopted=True)
+        Run.objects.filter(pk=run.pk).update(adopted=True, refusals=0)
 
 
 @PreparedUpdate

@@ -30,7 +30,7 @@ def test_the_description_of_the_api_names_them() -> None:
     assert failure["code"]["enum"] == ErrorCode.values
 
 
-@pytest.mark.parametrize("status", ["failed", "incomplete", "expired", "cancelled", "lost"])
+@pytest.mark.parametrize("status", ["failed", "incomplete", "expired", "cancelled"])
 def test_every_end_of_a_run_has_a_code(status: str) -> None:
     described = describe_end(RunSnapshot("run", status, RunState.FAILED))
     assert described["code"] in ErrorCode

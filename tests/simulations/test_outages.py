@@ -14,14 +14,15 @@ from pytest_django import Settings
 from accounts.models import User
 from simulations import services
 from simulations.engine import Engine
-from simulations.models import Run, Simulation, Status
+from simulations.models import Run, Simulation, Status, WebhookHint
 from simulations.providers import get_provider
 from simulations.providers.base import ProviderError, RunReference
 from simulations.providers.client import OPENAI_URL, DeadlineTransport, build_client, get_client
 from simulations.queue.admission import admit
 from simulations.queue.claims import claim
 from simulations.steps import next_step, starting
-from simulations.steps.running import REFUSALS_OUTLIVED
+from simulations.steps.base import REFUSALS_OUTLIVED
+from simulations.steps.finding import MAX_HINTS
 from simulations.turns import building
 from simulations.turns.building import ground
 from tests.conftest import ApiClient, Drive, make_due
@@ -107,6 +108,7 @@ def test_creates_that_fail_for_ever_end_as_failed_and_charged(
     settings.START_TIMEOUT = timedelta(0)
     drive(simulation)
     assert (simulation.error_code, simulation.error_status) == ("start_timeout", 503)
+    end_unwanted_runs(engine)
     assert not simulation.runs.exclude(outcome=Run.Outcome.LOST).exists()
     assert Simulation.objects.charged().count() == 1
 
@@ -160,9 +162,118 @@ def test_a_run_outlives_a_few_refusals(
     emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, protocol: str
 ) -> None:
     simulation = start(engine, services.submit(analyst, "A question?"))
-    emulator.arm("401", "fetch_run", count=REFUSALS_OUTLIVED - 1)
+    emulator.arm("401", "fetch_run")
     emulator.arm("403", "fetch_run")
+    emulator.arm("404", "fetch_run", count=REFUSALS_OUTLIVED - 2)
     assert drive(simulation).status == Status.COMPLETED
+
+
+def test_a_gateway_that_comes_back_with_a_404_does_not_lose_a_run(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, protocol: str
+) -> None:
+    """Other failures are no refusals, and an answer between refusals makes a fresh start."""
+    emulator.control(latency=600)
+    simulation = start(engine, services.submit(analyst, "A question?"))
+    for _ in range(2):
+        emulator.arm("500", "fetch_run", count=REFUSALS_OUTLIVED + 1)
+        emulator.arm("404", "fetch_run", count=REFUSALS_OUTLIVED)
+        while emulator.request("GET", "/faults")["faults"]:
+            make_due(engine)
+            engine.run_slice(0.05)
+        make_due(engine)
+        engine.run_slice(0.1)
+        assert Run.objects.get().refusals == 0
+    emulator.release()
+    assert drive(simulation).status == Status.COMPLETED
+
+
+def end_unwanted_runs(engine: Engine) -> None:
+    for _ in range(50):
+        if not Run.objects.to_discard().exists():
+            return
+        make_due(engine)
+        engine.run_slice(0.1)
+    pytest.fail("A run that nobody wants was not ended")
+
+
+@pytest.mark.parametrize("kind", ["401", "403", "404"])
+def test_a_lost_run_is_looked_for_through_a_few_refusals(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str, kind: str
+) -> None:
+    emulator.arm("drop", "start_run")
+    emulator.arm(kind, "list", count=REFUSALS_OUTLIVED)
+    assert drive(services.submit(analyst, "A question?")).status == Status.COMPLETED
+    assert len(emulator.ledger()["runs"]) == 1
+    assert Run.objects.get().adopted
+
+
+@pytest.mark.parametrize(("kind", "code"), [("401", "provider_auth"), ("404", "conversation_gone")])
+def test_a_lost_run_that_may_not_be_looked_for_is_ended_when_it_can_be(
+    emulator: EmulatorProcess,
+    engine: Engine,
+    drive: Drive,
+    analyst: User,
+    settings: Settings,
+    kind: str,
+    code: str,
+) -> None:
+    settings.OPENAI_PROTOCOL, settings.OPENAI_ASSISTANT_ID = "assistants", "asst_tests"
+    emulator.control(latency=600)
+    emulator.arm("drop", "start_run")
+    emulator.arm(kind, "list", count=REFUSALS_OUTLIVED + 1)
+    assert drive(services.submit(analyst, "A question?")).error_code == code
+    assert Run.objects.get().discard_due_at
+    emulator.control(latency=0.05)
+    end_unwanted_runs(engine)
+    assert Run.objects.get().outcome == Run.Outcome.UNWANTED
+    assert [run["cancelled_by_request"] for run in emulator.ledger()["runs"]] == [True]
+
+
+def test_a_hint_at_a_run_that_is_unknown_here_is_passed_over(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, settings: Settings
+) -> None:
+    """A webhook is told of every application's runs."""
+    settings.OPENAI_WEBHOOK_SECRET = "whsec_aaaa"
+    emulator.arm("drop", "start_run")
+    simulation = services.submit(analyst, "A question?")
+    WebhookHint.objects.create(run_id="resp_1", received_at=timezone.now() + timedelta(seconds=9))
+    assert drive(simulation).status == Status.COMPLETED
+    assert Run.objects.get().adopted
+
+
+def test_hints_at_many_other_runs_do_not_hide_a_later_one(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, settings: Settings
+) -> None:
+    settings.OPENAI_WEBHOOK_SECRET = "whsec_aaaa"
+    emulator.arm("drop", "start_run")
+    simulation = services.submit(analyst, "A question?")
+    while not emulator.ledger()["runs"]:
+        engine.run_slice(0.05)
+    [lost] = emulator.ledger()["runs"]
+    now = timezone.now()
+    for number in range(MAX_HINTS + 1):
+        at = now + timedelta(seconds=number)
+        WebhookHint.objects.create(run_id=f"resp_{number}", received_at=at)
+    WebhookHint.objects.create(run_id=lost["id"], received_at=now + timedelta(minutes=1))
+    assert drive(simulation).status == Status.COMPLETED
+    assert simulation.run.provider_id == lost["id"]
+
+
+@pytest.mark.parametrize("is_unwanted", [False, True])
+def test_a_404_does_not_keep_a_run_from_being_ended(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, is_unwanted: bool
+) -> None:
+    emulator.control(latency=600)
+    simulation = start(engine, services.submit(analyst, "A question?"))
+    emulator.arm("404", "cancel_run")
+    if is_unwanted:
+        Simulation.objects.all().transition(Status.FAILED)
+        Run.objects.all().discard(Run.Fault.MOVED_ON)
+    else:
+        services.cancel(simulation)
+        drive(simulation)
+    end_unwanted_runs(engine)
+    assert [run["cancelled_by_request"] for run in emulator.ledger()["runs"]] == [True]
 
 
 def test_a_run_whose_polls_stay_refused_fails_and_is_ended_when_it_can_be(
@@ -198,8 +309,22 @@ def test_a_run_the_provider_forgot_fails(
     emulator.reset()
     drive(simulation)
     assert (simulation.error_code, simulation.error_status) == ("run_lost", 502)
+    assert Run.objects.to_discard().exists()
+    end_unwanted_runs(engine)
     run = simulation.runs.get()
-    assert (run.outcome, run.fault) == (Run.Outcome.FAILED, Run.Fault.FORGOTTEN)
+    assert (run.outcome, run.fault) == (Run.Outcome.UNWANTED, Run.Fault.FORGOTTEN)
+
+
+def test_a_run_whose_polls_answer_404_is_ended_when_it_is_known_again(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, protocol: str
+) -> None:
+    emulator.control(latency=600)
+    simulation = start(engine, services.submit(analyst, "A question?"))
+    emulator.arm("404", "fetch_run", count=REFUSALS_OUTLIVED + 1)
+    assert drive(simulation).error_code == "run_lost"
+    emulator.control(latency=0.05)
+    end_unwanted_runs(engine)
+    assert [run["cancelled_by_request"] for run in emulator.ledger()["runs"]] == [True]
 
 
 def test_waits_named_by_the_provider_have_a_limit(

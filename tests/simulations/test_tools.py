@@ -299,7 +299,7 @@ def test_a_run_forgotten_while_it_waited_for_outputs_is_lost(
     simulation = services.submit(analyst, asking())
     take_steps_until(engine, awaiting_outputs)
     emulator.reset()
-    drive(simulation, slices=5)
+    drive(simulation, slices=10)
     assert (simulation.error_code, simulation.error_status) == ("run_lost", 502)
 
 
