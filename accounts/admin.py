@@ -15,7 +15,7 @@ from accounts.audit import AuditEntry
 from accounts.forms import NewUserForm, UserForm
 from accounts.models import ApiToken, FailedSignIn, User
 from accounts.withholding import WithholdsArticles
-from config.admin import LargeTable, NotEdited
+from config.admin import LargeTable, NotEdited, ReadOnly
 
 # Nouns whose values need the knowledge base's module.
 OF_KNOWLEDGE = {"article", "keyword", "article of a keyword"}
@@ -26,7 +26,7 @@ admin.site.unregister(TOTPDevice)
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(WithholdsArticles, LargeTable, admin.ModelAdmin):
+class AuditEntryAdmin(WithholdsArticles, ReadOnly, LargeTable, admin.ModelAdmin):
     list_display = ["at", "actor", "action", "noun", "object_name", "fields_changed"]
     list_display_links = ["at", "object_name"]
     list_filter = ["noun", "action"]
