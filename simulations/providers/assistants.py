@@ -42,9 +42,6 @@ CITATION_MARK = re.compile(r"【\d+:\d+†[^】]+】")
 
 
 class AssistantsProvider:
-    continues_runs = True
-    sends_instructions = False
-
     def __init__(self, client: openai.OpenAI) -> None:
         self.assistants = client.beta.assistants.with_raw_response
         self.threads = client.beta.threads.with_raw_response

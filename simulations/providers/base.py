@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 
 class RunState(StrEnum):
@@ -157,14 +157,9 @@ class ProviderError(Exception):
 
 
 class Provider(Protocol):
-    continues_runs: ClassVar[bool]
-    """Whether tool outputs go into the run that asked for them, or start one of their own."""
-    sends_instructions: ClassVar[bool]
-    """Whether a run names its model and instructions, or a remote assistant that has its own."""
-
     def find_assistant(self, name: str) -> None:
-        """Raises ProviderError if the provider knows no model of this name or, if not
-        `sends_instructions`, no remote assistant with this id."""
+        """Raises ProviderError if the provider knows no model of this name or, where
+        runs name none, no remote assistant with this id."""
 
     def open_turn(self, turn: Turn) -> OpenedTurn:
         """Prepares the conversation; costs nothing, so it may be done again after a failure.

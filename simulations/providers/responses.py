@@ -38,9 +38,6 @@ ABANDONED = "The question that this call belonged to was stopped. There is no re
 
 
 class ResponsesProvider:
-    continues_runs = False
-    sends_instructions = True
-
     def __init__(self, client: openai.OpenAI) -> None:
         self.responses = client.responses.with_raw_response
         self.conversations = client.conversations.with_raw_response
