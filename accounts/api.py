@@ -62,7 +62,7 @@ class LoginSerializer(StrictSerializer):
     code = TextField(
         max_length=100,
         required=False,
-        help_text="Of the authenticator app, or a recovery code; of those who have set one up.",
+        help_text="From the authenticator app, or a recovery code: for users with a second factor.",
     )
 
 
@@ -71,7 +71,7 @@ class LoginSerializer(StrictSerializer):
 @authentication_classes([])
 @permission_classes([])
 def login(request: Request) -> Response:
-    """Trades a username and password for a bearer token of 12 hours, which is shown this once."""
+    """Trades a username and password for a bearer token of 12 hours, which is shown only once."""
     serializer = LoginSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     credentials = serializer.validated_data

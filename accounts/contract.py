@@ -9,7 +9,7 @@ from accounts.models import ApiToken
 
 
 class SignedInSerializer(serializers.Serializer):
-    token = serializers.CharField(help_text="Shown this once.")
+    token = serializers.CharField(help_text="Shown only once.")
     expires_at = serializers.DateTimeField()
 
 
@@ -57,7 +57,7 @@ def create_token(
     request: type[serializers.Serializer], shown: type[serializers.ModelSerializer]
 ) -> Any:
     class NewTokenSerializer(shown):
-        token = serializers.CharField(help_text="Shown this once.")
+        token = serializers.CharField(help_text="Shown only once.")
 
         class Meta:
             model = ApiToken

@@ -148,7 +148,7 @@ class NewPasswordForm(PasswordChangeForm):
     revoke_tokens = forms.BooleanField(
         label="Revoke my API tokens too",
         required=False,
-        help_text="Programs keep their tokens otherwise. Tick it if somebody may know your "
+        help_text="Otherwise programs keep their tokens. Tick it if somebody may know your "
         "password.",
     )
 

@@ -54,7 +54,7 @@ class TokensView(APIView):
 
     @contract.create_token(TokenRequestSerializer, TokenSerializer)
     def post(self, request: Request) -> Response:
-        """Makes a token, which is shown this once.
+        """Makes a token, which is shown only once.
 
         Not for those who come with such a token themselves: whoever finds one could make others
         that outlive it.

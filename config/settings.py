@@ -262,7 +262,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    # They are for who reads the code: a view says in `extend_schema` what clients are to know.
+    # They are for those who read the code: a view says in `extend_schema` what clients are to know.
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "PREPROCESSING_HOOKS": ["config.contract.only_the_api"],
     "POSTPROCESSING_HOOKS": ["config.contract.add_shared_components"],

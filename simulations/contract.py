@@ -206,7 +206,7 @@ def submit_simulation(serializer: type[serializers.Serializer]) -> Any:
 def follow_up_simulation(serializer: type[serializers.Serializer]) -> Any:
     return extend_schema(
         operation_id="follow_up_simulation",
-        summary="Ask on in the same conversation",
+        summary="Ask a follow-up in the same conversation",
         request=serializer,
         responses={202: ACCEPTED_RESPONSE, 409: None, 422: None},
         **ACCEPTING,

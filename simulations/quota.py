@@ -39,7 +39,7 @@ class Quota:
         seconds = int((self.resets_at - timezone.now()).total_seconds()) + 1
         raise MonthlyLimitReached(
             f"{MonthlyLimitReached.message}: {self.used} of {self.limit} used. "
-            f"It starts anew on {reset} (UTC).",
+            f"It resets on {reset} (UTC).",
             details={"used": self.used, "limit": self.limit, "resets_at": self.resets_at},
             headers={"Retry-After": str(seconds)},
         )

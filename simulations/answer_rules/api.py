@@ -184,7 +184,7 @@ def text_body(preview: TextPreview) -> dict[str, Any]:
 
 
 def latest_body(effects: Effects) -> dict[str, Any]:
-    """`changes`: the answers that would be other ones than with the rules as they are now."""
+    """`changes`: the answers that would come out differently from the current rules."""
     return {
         "answers": len(effects.effects),
         "removed": [asdict(count) for count in effects.counts],

@@ -1,4 +1,4 @@
-"""Cleaning stored raw answers again, by the rules as they are now. Raw answers never change."""
+"""Cleaning stored raw answers again, by the current rules. Raw answers never change."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

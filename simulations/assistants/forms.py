@@ -18,7 +18,7 @@ class AssistantForm(forms.ModelForm):
         choices=Tool.choices,
         widget=forms.CheckboxSelectMultiple,
         required=False,
-        help_text="What it may call. Articles are searched only for who may read them.",
+        help_text="What it may call. Articles are searched only for users who may read them.",
     )
 
     class Meta:

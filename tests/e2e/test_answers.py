@@ -26,7 +26,7 @@ def test_rules_are_tried_before_they_are_saved(
     with visit(browser, stack, "admin", "/admin/simulations/answerrule/", **options) as page:
         page.get_by_role("link", name="Preview").click()
         result = page.get_by_role("region", name="What they take out")
-        expect(result).to_contain_text("All come out as with the rules as they are now")
+        expect(result).to_contain_text("All come out as with the current rules")
         page.get_by_label("An answer, or a part of one").fill(TEXT)
         if not scripted:
             page.get_by_role("button", name="Show what they take out").click()

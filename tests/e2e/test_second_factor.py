@@ -91,7 +91,7 @@ def test_from_the_first_password_to_the_admin_site(
     codes = page.get_by_label("Recovery codes").input_value().splitlines()
     assert len(codes) == 8
     inspect(visitor, "recovery-codes", request)
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_role("heading", name="Administration")).to_be_visible()
 
     page.goto("/account/")

@@ -120,7 +120,7 @@ def make_agents(owner: User, admin: User) -> None:
         )
     agent.runs.filter(simulation=done[0]).update(started_by=admin)
     for _ in range(3):
-        agent.note_skip("Monthly simulation limit reached: 200 of 200 used. It starts anew soon.")
+        agent.note_skip("Monthly simulation limit reached: 200 of 200 used. It resets soon.")
 
 
 def make_draft(author: User) -> None:

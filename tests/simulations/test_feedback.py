@@ -125,4 +125,4 @@ def test_curators_read_it_beside_the_article_and_in_the_health_page(
     health = text_of(client.get("/admin/curation/"))
     assert "Not useful: No phone numbers." in health
     services.give_feedback(analyst, answered, is_useful=True)
-    assert "Nobody called an answer useless." in text_of(client.get("/admin/curation/"))
+    assert "Nobody found an answer not useful." in text_of(client.get("/admin/curation/"))

@@ -110,11 +110,11 @@ def test_the_preview_runs_on_the_latest_raw_answers(
     answered(analyst, count=LATEST)
     page = text_of(curator.get(PREVIEW))
     assert f"The last {LATEST} raw answers" in page
-    assert "All come out as with the rules as they are now" in page
+    assert "All come out as with the current rules" in page
     assert "Old one." not in page
     assert '<th scope="row">Executive Summary</th><td>50</td><td>50</td>' in page
     page = text_of(curator.post(PREVIEW, {"phrase": "Outlook"}))
-    assert "<strong>50</strong> would be another answer" in page
+    assert "<strong>50</strong> would come out differently" in page
 
 
 def test_the_preview_shows_what_is_not_saved(curator: Client, analyst: User) -> None:
@@ -122,7 +122,7 @@ def test_the_preview_shows_what_is_not_saved(curator: Client, analyst: User) -> 
     rule = AnswerRule.objects.get(phrase="Executive Summary")
     form = {"phrase": "Outlook", "kind": "header", "replaces": rule.pk, "position": "1"}
     page = text_of(curator.post(PREVIEW, form | {"is_active": "on"}))
-    assert "<strong>1</strong> would be another answer" in page
+    assert "<strong>1</strong> would come out differently" in page
     assert '<th scope="row">Outlook</th>' in page
     assert '<th scope="row">Executive Summary</th>' not in page
     page = text_of(curator.post(PREVIEW, form))
@@ -268,7 +268,7 @@ def test_rules_that_changed_meanwhile_are_looked_at_again(
     old = current_rules().version
     AnswerRule.objects.create(phrase="Quiet")
     page = text_of(curator.post(SIMULATIONS, form | {"version": old}))
-    assert "changed meanwhile" in page
+    assert "The rules have changed since." in page
     assert Simulation.objects.get(pk=stale[0].pk).answer == stale[0].answer
 
 

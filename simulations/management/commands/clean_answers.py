@@ -12,7 +12,7 @@ from simulations.models import Simulation
 
 class Command(BaseCommand):
     help = (
-        "Cleans stored raw answers again, by the answer rules as they are now. Says what would "
+        "Cleans stored raw answers again, by the current answer rules. Says what would "
         "change; with --yes, it changes it. Old answers are kept, raw answers stay as they are."
     )
 
