@@ -4,9 +4,13 @@ from typing import Any
 
 from django.conf import settings
 
+from knowledge.neutral import drop_unsafe
 from simulations.models import ErrorCode, StopReason
 from simulations.providers.base import NO_QUOTA, ProviderError, RunSnapshot, RunState
 from simulations.turns.tools import MAX_ROUNDS
+
+# Characters of a model's refusal that users are shown.
+MODEL_WORDS = 500
 
 # What users can do about it, by the code of the provider's reason.
 REASON_ADVICE = {
@@ -55,7 +59,8 @@ def describe_end(result: RunSnapshot) -> dict[str, Any]:
     if result.refusal:
         return {
             "code": ErrorCode.REFUSED,
-            "message": f"The assistant declined to answer: {result.refusal}",
+            "message": f"The assistant declined to answer: {shortened(result.refusal)}",
+            "error_detail": result.refusal,
         }
     if result.state is RunState.COMPLETED:
         return {
@@ -71,6 +76,12 @@ def describe_end(result: RunSnapshot) -> dict[str, Any]:
         # The provider's words, beyond its code, are for the administrators only.
         "error_detail": result.reason,
     }
+
+
+def shortened(words: str) -> str:
+    """A model's own, as users are to see them."""
+    shown = drop_unsafe(words).strip()
+    return shown if len(shown) <= MODEL_WORDS else f"{shown[: MODEL_WORDS - 1]}…"
 
 
 def describe_refused_run(error: ProviderError, asked_for: str, assistant: str) -> dict[str, Any]:

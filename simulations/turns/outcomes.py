@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 NO_USAGE = Usage()
 # Seconds: however late a provider wants to be asked again.
 MAX_POLL_WAIT = 30.0
+# Characters that are kept of what a provider says of a failure.
+LONGEST_DETAIL = 10_000
 
 
 def accept_run(
@@ -240,10 +242,15 @@ def settle_stopped(simulation: Simulation, usage: Usage = NO_USAGE) -> None:
 
 
 def fail_simulation(
-    row: SimulationQuerySet, *, code: ErrorCode, message: str, **fields: Any
+    row: SimulationQuerySet, *, code: ErrorCode, message: str, error_detail: str = "", **fields: Any
 ) -> bool:
-    fields |= {"error_code": code, "error_message": message, "error_status": code.http_status}
-    return row.transition(Status.FAILED, **fields)
+    described = {
+        "error_code": code,
+        "error_message": message,
+        "error_status": code.http_status,
+        "error_detail": error_detail[:LONGEST_DETAIL],
+    }
+    return row.transition(Status.FAILED, **described, **fields)
 
 
 def _finish_run(run: Run, outcome: Run.Outcome, usage: Usage) -> None:

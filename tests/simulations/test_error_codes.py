@@ -10,7 +10,8 @@ from accounts.models import User
 from simulations import services
 from simulations.models import ErrorCode, Simulation, Status
 from simulations.providers.base import ProviderError, RunSnapshot, RunState
-from simulations.turns.failures import describe_end, describe_refusal
+from simulations.turns.failures import MODEL_WORDS, describe_end, describe_refusal
+from simulations.turns.outcomes import LONGEST_DETAIL, fail_simulation
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess
 
@@ -41,6 +42,23 @@ def test_a_provider_s_own_code_stays_in_the_message() -> None:
     described = describe_refusal(error)
     assert described["code"] == ErrorCode.PROVIDER_REFUSED
     assert "(context_length_exceeded)" in described["message"]
+
+
+def test_a_refusal_is_cleaned_and_shortened_for_users() -> None:
+    refusal = "No \u202egnp\u202c\x1b[2J thanks. " + "x" * 400_000
+    described = describe_end(RunSnapshot("run", "completed", RunState.COMPLETED, refusal=refusal))
+    prefix = "The assistant declined to answer: "
+    assert described["message"].startswith(f"{prefix}No gnp thanks. xxx")
+    assert len(described["message"]) == len(prefix) + MODEL_WORDS
+    assert described["error_detail"] == refusal
+
+
+@pytest.mark.django_db
+def test_what_a_provider_says_of_a_failure_is_kept_up_to_a_length(analyst: User) -> None:
+    simulation = services.submit(analyst, "A question?")
+    row = Simulation.objects.filter(pk=simulation.pk)
+    fail_simulation(row, code=ErrorCode.REFUSED, message="No.", error_detail="x" * 400_000)
+    assert row.get().error_detail == "x" * LONGEST_DETAIL
 
 
 @pytest.mark.django_db
