@@ -20,6 +20,7 @@ from simulations.models import Assistant, Citation, RulesVersion, Run, Simulatio
 from simulations.prompts import level_in_prompt
 from simulations.providers import sends_instructions
 from simulations.sanitizing.cleaner import AnswerCleaner, Cleaning, presentable
+from simulations.turns.tools import OVER_LIMIT
 
 VERSION = 1
 
@@ -290,11 +291,14 @@ def describe_run(run: Run, is_admin: bool) -> Part:
 
 
 def describe_call(call: ToolCall, may_read_articles: bool) -> Part:
+    """`over_limit`: whether it got an error for being one too many, or for too much text; None
+    before it is answered, and where outputs are not kept any more."""
     described = {
         "round": call.round,
         "call_id": call.call_id,
         "name": call.name,
         "arguments": call.arguments,
         "created_at": call.created_at,
+        "over_limit": call.output in OVER_LIMIT if call.output else None,
     }
     return described | ({"output": call.output or None} if may_read_articles else {})

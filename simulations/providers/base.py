@@ -199,6 +199,8 @@ NO_QUOTA = "insufficient_quota"
 NO_QUOTA_WORDS = "exceeded your current quota"
 LARGEST_COUNT = 2**31 - 1
 LONGEST_ID = 512
+# Characters of a tool call's arguments, more than any tool takes: cut, they are no JSON any more.
+LONGEST_ARGUMENTS = 10_000
 
 
 def storable(text: str) -> str:
@@ -241,4 +243,5 @@ def tool_request(call_id: Any, name: Any, arguments: Any) -> ToolRequest:
     usable = isinstance(call_id, str) and 0 < len(call_id) <= LONGEST_ID
     if not usable or storable(call_id) != call_id:
         raise ValueError("a tool call's id is missing or too long")
-    return ToolRequest(call_id, storable(str(name or ""))[:128], storable(str(arguments or "")))
+    arguments = storable(str(arguments or ""))[:LONGEST_ARGUMENTS]
+    return ToolRequest(call_id, storable(str(name or ""))[:128], arguments)

@@ -10,7 +10,13 @@ from knowledge.grounding import Source, find_sources
 from simulations.models import Citation, Simulation, ToolCall
 from simulations.prompts import compose_prompt
 from simulations.providers.base import ToolOutput, Turn
-from simulations.turns.tools import answer_call, tools_for
+from simulations.turns.tools import (
+    MAX_CALLS,
+    MAX_OUTPUT,
+    TOO_MUCH_OUTPUT,
+    answer_call,
+    tools_for,
+)
 
 
 def ground(simulation: Simulation) -> tuple[str, list[Citation]]:
@@ -48,17 +54,23 @@ def build_turn(simulation: Simulation, number: int) -> Turn:
 
 
 def tool_outputs(simulation: Simulation, number: int) -> tuple[ToolOutput, ...]:
-    """The outputs of a round of tool calls; each is made once and then kept."""
-    calls = ToolCall.objects.filter(run__simulation=simulation, round=number)
-    return tuple(ToolOutput(call.call_id, _output_of(call, simulation)) for call in calls)
+    """The outputs of a round of tool calls; each is made once and then kept.
+
+    Every call gets one, because the conversation could not go on without.
+    """
+    calls = list(ToolCall.objects.filter(run__simulation=simulation, round=number))
+    spent = sum(len(call.output) for call in calls[:MAX_CALLS])
+    for call in calls[:MAX_CALLS]:
+        if not call.output:
+            _answer(call, simulation, MAX_OUTPUT - spent)
+            spent += len(call.output)
+    return tuple(ToolOutput(call.call_id, call.output) for call in calls)
 
 
-def _output_of(call: ToolCall, simulation: Simulation) -> str:
-    if not call.output:
-        assistant, owner = simulation.assistant, simulation.owner
-        call.output = answer_call(assistant, owner, call.name, call.arguments)
-        call.save(update_fields=["output"])
-    return call.output
+def _answer(call: ToolCall, simulation: Simulation, room: int) -> None:
+    output = answer_call(simulation.assistant, simulation.owner, call.name, call.arguments)
+    call.output = output if len(output) <= room else TOO_MUCH_OUTPUT
+    call.save(update_fields=["output"])
 
 
 def user_level(simulation: Simulation) -> str:

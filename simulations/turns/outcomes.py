@@ -30,7 +30,7 @@ from simulations.providers.base import RunSnapshot, RunState, Usage
 from simulations.queue.pacing import has_webhooks
 from simulations.sanitizing.cleaner import presentable
 from simulations.turns.failures import describe_end, describe_stop
-from simulations.turns.tools import MAX_ROUNDS
+from simulations.turns.tools import MAX_CALLS, MAX_ROUNDS, TOO_MANY_CALLS
 
 logger = logging.getLogger(__name__)
 
@@ -223,6 +223,7 @@ def request_tools(simulation: Simulation, run: Run, result: RunSnapshot) -> None
                 call_id=call.call_id,
                 name=call.name,
                 arguments=call.arguments,
+                output=TOO_MANY_CALLS if position > MAX_CALLS else "",
             )
             for position, call in enumerate(result.tool_calls, start=1)
         )

@@ -10,6 +10,9 @@ from knowledge.search.query import InvalidQuery
 from simulations.models import Assistant, Tool
 
 MAX_ROUNDS = 5
+# Of a round. They are answered in the task's one thread, and what they answer is paid for as input.
+MAX_CALLS = 8
+MAX_OUTPUT = 60_000  # characters
 MAX_ARTICLES = 3
 
 SEARCH_KNOWLEDGE = {
@@ -27,6 +30,15 @@ SEARCH_KNOWLEDGE = {
     },
     "strict": True,
 }
+
+
+def _error(message: str) -> str:
+    return json.dumps({"error": message}, ensure_ascii=False)
+
+
+TOO_MANY_CALLS = _error(f"Not answered: only {MAX_CALLS} calls at a time are.")
+TOO_MUCH_OUTPUT = _error("Not answered: what you called before it has brought too much text.")
+OVER_LIMIT = {TOO_MANY_CALLS, TOO_MUCH_OUTPUT}
 
 
 def tools_for(assistant: Assistant, owner: User) -> tuple[dict[str, Any], ...]:
@@ -63,7 +75,3 @@ def _search(query: str) -> list[dict[str, str]]:
         }
         for article in articles
     ]
-
-
-def _error(message: str) -> str:
-    return json.dumps({"error": message}, ensure_ascii=False)

@@ -16,6 +16,7 @@ from simulations.answer_rules.current import current_rules
 from simulations.models import Assistant, Simulation, Status
 from simulations.sanitizing.cleaner import NO_ANALYSIS
 from simulations.turns.building import ground
+from simulations.turns.tools import TOO_MANY_CALLS, TOO_MUCH_OUTPUT
 from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess
 
@@ -134,6 +135,16 @@ def test_it_tells_what_came_of_it(analyst: User, made: Made) -> None:
     assert times["created_at"] < times["finished_at"]
     assert set(times["seconds"]) == {"queued", "opening", "starting", "running", "total"}
     assert all(seconds >= 0 for seconds in times["seconds"].values())
+
+
+def test_calls_beyond_the_limits_are_marked_for_every_reader(trainee: User, made: Made) -> None:
+    simulation = made(trainee)
+    run = simulation.runs.get(provider_id="resp_1")
+    for position, output in enumerate(["", TOO_MANY_CALLS, TOO_MUCH_OUTPUT], start=2):
+        run.tool_calls.create(round=1, position=position, call_id=str(position), output=output)
+    calls = manifest_of(simulation, trainee)["runs"][1]["tool_calls"]
+    assert [call["over_limit"] for call in calls] == [False, None, True, True]
+    assert page_of(simulation, trainee).count("over the limit") == 2
 
 
 def test_later_edits_and_deletions_change_nothing_of_it(analyst: User, made: Made) -> None:

@@ -12,7 +12,14 @@ from knowledge.models import Article
 from simulations import services
 from simulations.engine import Engine
 from simulations.models import Assistant, Run, Simulation, Status, ToolCall
-from simulations.turns.tools import MAX_ARTICLES, answer_call
+from simulations.turns import building
+from simulations.turns.tools import (
+    MAX_ARTICLES,
+    MAX_CALLS,
+    MAX_OUTPUT,
+    TOO_MUCH_OUTPUT,
+    answer_call,
+)
 from tests.conftest import Drive
 from tests.emulator.process import EmulatorProcess
 from tests.simulations.test_lifecycle import runs_of, take_step, take_steps_until
@@ -231,6 +238,43 @@ def test_several_calls_of_a_round_are_answered_together_and_in_order(
     assert drive(services.submit(analyst, query)).tool_rounds == 1
     assert list(ToolCall.objects.values_list("position", flat=True)) == [1, 2, 3]
     assert [len(output["articles"]) for output in outputs()] == [1, 1, 0]
+
+
+@both_protocols
+def test_calls_beyond_the_limit_get_an_error_and_the_conversation_goes_on(
+    emulator: EmulatorProcess,
+    drive: Drive,
+    analyst: User,
+    articles: dict[str, Article],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = []
+    monkeypatch.setattr(
+        building, "answer_call", lambda *args: answered.append(args) or answer_call(*args)
+    )
+    query = '[[tool:search_knowledge {"query": "guards"}]] ' * (MAX_CALLS + 40)
+    simulation = drive(services.submit(analyst, query))
+    assert simulation.status == Status.COMPLETED
+    assert len(answered) == MAX_CALLS
+    made = outputs()
+    assert all("articles" in output for output in made[:MAX_CALLS])
+    assert (
+        made[MAX_CALLS:] == [{"error": f"Not answered: only {MAX_CALLS} calls at a time are."}] * 40
+    )
+    follow_up = services.follow_up(analyst, simulation, "And then?")
+    assert drive(follow_up).status == Status.COMPLETED
+
+
+def test_the_outputs_of_a_round_are_bounded_together(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, articles: dict[str, Article]
+) -> None:
+    Article.objects.update(text="Guards. " * 1_000)
+    query = '[[tool:search_knowledge {"query": "guards"}]] ' * MAX_CALLS
+    assert drive(services.submit(analyst, query)).status == Status.COMPLETED
+    kept = [call.output for call in ToolCall.objects.all()]
+    assert sum(map(len, kept)) <= MAX_OUTPUT + MAX_CALLS * len(TOO_MUCH_OUTPUT)
+    assert "articles" in json.loads(kept[0])
+    assert kept[-1] == TOO_MUCH_OUTPUT
 
 
 # --- Outages ----------------------------------------------------------------------------------
