@@ -1,10 +1,17 @@
 """The two sides of a diff are the two texts, and what is marked is what changed."""
 
+import difflib
+import random
+import sys
+from collections.abc import Callable
+from types import FrameType
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.diffing import Line, LineKind, diff_lines, diff_words
+from knowledge import diffing
+from knowledge.diffing import Budget, Line, LineKind, diff_lines, diff_words
 
 TEXTS = st.text(alphabet="ab \n.-", max_size=60)
 
@@ -62,7 +69,59 @@ def test_the_sides_of_a_word_diff_are_the_texts(old: str, new: str) -> None:
     assert same[0] == same[1]
 
 
-@pytest.mark.timeout(10)
-@pytest.mark.parametrize("unit", ["a\n", "a b ", "ab\ncd\n"])
-def test_long_texts_are_not_compared_in_square_time(unit: str) -> None:
-    diff_lines(unit * 30_000, "b" + unit * 29_999)
+def test_each_of_many_lines_shows_the_word_that_it_gained() -> None:
+    words = random.Random(1).choices([f"word{number}" for number in range(300)], k=6_000)
+    text = "\n\n".join(" ".join(words[start : start + 40]) for start in range(0, 6_000, 40))
+    lines = shown(diff_lines(text, text.replace("\n\n", " indeed\n\n")))
+    assert len(text) > 40_000
+    gained = [line for line in lines if line.startswith("+")]
+    assert len(gained) == 149
+    assert all(line.endswith("[ indeed]") for line in gained)
+    assert not [line for line in lines if line.startswith("-") and "[" in line]
+
+
+@given(TEXTS, TEXTS, st.integers(0, 60))
+def test_what_is_not_compared_any_more_counts_as_changed(old: str, new: str, pairs: int) -> None:
+    removed, added = diff_words(old, new, Budget(pairs))
+    assert "".join(piece.text for piece in removed) == old
+    assert "".join(piece.text for piece in added) == new
+
+
+PARAGRAPHS = ("para {}\n\n", "para {} changed\n\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [PARAGRAPHS, ("a\n", "a\nb\n"), ("a b ", "b a a "), ("ab\ncd\n", "ab\n")],
+)
+def test_work_grows_with_the_length_and_not_with_its_cube(
+    old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in lines that difflib executes."""
+    monkeypatch.setattr(diffing, "MOST_PAIRS", 10_000)
+
+    def texts(length: int) -> list[str]:
+        return ["".join(unit.format(n) for n in range(length)) for unit in (old, new)]
+
+    few, many = (executed(lambda n=n: diff_lines(*texts(n))) for n in (50, 200))
+    assert many < 5 * few
+
+
+def executed(call: Callable[[], object]) -> int:
+    """How many lines of difflib it takes."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> object:
+        nonlocal count
+        if frame.f_code.co_filename != difflib.__file__:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
