@@ -74,6 +74,18 @@ def module_required(module: Module) -> Callable[[View], View]:
     return decorate
 
 
+def sign_in_required(view: View) -> View:
+    """As `module_required`, for everybody."""
+
+    @wraps(view)
+    @login_required
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        check_signed_in(request.user)
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
 def says_when_signed_out(view: View) -> View:
     """For fragments beside what is being typed, which a way to the sign-in page would take away."""
 

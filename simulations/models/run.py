@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 class RunQuerySet(models.QuerySet["Run"]):
     def billed(self) -> "RunQuerySet":
         """Those the provider may ask money for."""
-        return self.exclude(outcome=Run.Outcome.REJECTED)
+        return self.filter(outcome__in=Run.Outcome.billed())
 
     def extra(self) -> "RunQuerySet":
         """Those that may have been billed beside the one that counts."""
@@ -43,6 +43,11 @@ class Run(models.Model):
         LOST = "lost", "Sent, but never found again: may have been billed"
         UNWANTED = "unwanted", "Not wanted any more, ended upstream"
         SAME = "same", "The same run as another of this simulation's"
+
+        @classmethod
+        def billed(cls) -> list[str]:
+            """Of what the provider may ask money for, once; an open run has none yet."""
+            return ["", *(outcome for outcome in cls if outcome not in (cls.REJECTED, cls.SAME))]
 
     class Fault(models.TextChoices):
         """What Sitrep itself finds wrong with a call; else it is the provider's error code."""

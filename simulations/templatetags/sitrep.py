@@ -1,6 +1,7 @@
 """How numbers and times read on the pages."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from django.template import Library
 from django.utils import timezone
@@ -10,12 +11,21 @@ from simulations.quota import Quota
 
 register = Library()
 
+CENT = Decimal("0.01")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @register.filter
 def thousands(number: int) -> str:
     return f"{number:,}"
+
+
+@register.filter
+def money(amount: Decimal | None) -> str:
+    """With two decimals; a dash where it is unknown."""
+    if amount is None:
+        return "–"
+    return "< 0.01" if 0 < amount < CENT else f"{amount:,.2f}"
 
 
 @register.filter

@@ -72,11 +72,15 @@ def columns(
     *,
     number: Format,
     stacked: bool = True,
+    least: float = 2,
 ) -> Chart:
-    """Upright columns, their series one upon the other or, unless `stacked`, before each other."""
+    """Upright columns, their series one upon the other or, unless `stacked`, before each other.
+
+    `least`: where the axis ends at the lowest.
+    """
     combine = sum if stacked else max
     tops = [combine(values) for values in zip(*(one.values for one in series), strict=True)]
-    top = round_up(max(tops, default=0))
+    top = round_up(max(tops, default=0), least)
     scale = (PLOT_BOTTOM - PLOT_TOP) / top
     slot = (100 - PLOT_LEFT) / max(len(labels), 1)
     step = ceil(len(labels) / MAX_LABELS)
@@ -154,10 +158,10 @@ def sum_up(labels: Sequence[str], values: Sequence[float], number: Format) -> st
     return f"Most: {labels[list(values).index(most)]}, {number(most)}."
 
 
-def round_up(value: float) -> float:
-    """The next of 2, 4, 10, 20, 40, 100 …, which halve well; 2 for nothing."""
-    if value <= 2:
-        return 2
+def round_up(value: float, least: float = 2) -> float:
+    """The next of … 0.2, 0.4, 0.6, 1, 2, 4 …, which halve well, from `least` on."""
+    if value <= least:
+        return least
     magnitude = 10 ** floor(log10(value))
     return next(step * magnitude for step in (1, 2, 4, 6, 10) if step * magnitude >= value)
 
@@ -169,6 +173,11 @@ def short(number: float) -> str:
             value = number / limit
             return f"{value:.1f}".removesuffix(".0") + unit if value < 10 else f"{value:.0f}{unit}"
     return f"{number:.0f}"
+
+
+def money(number: float) -> str:
+    """With cents where they matter: 0.42, 9.50, 12, 1.2k."""
+    return f"{number:.2f}" if 0 < number < 10 else short(number)
 
 
 def seconds(number: float) -> str:

@@ -86,8 +86,8 @@ POST   401 302 302 302 302 302 simulations/new/
 POST    in 200 200 200 200 200 simulations/new/sources/
 POST   404 404 404 404 404 404 webhooks/openai/
 GET     in 403 403 403 200 200 agents/
-GET     in 403 403 403 200 200 usage/
-GET     in 403 403 403 200 200 usage/by-<by>.csv
+GET     in 200 200 200 200 200 usage/
+GET     in 200 200 200 200 200 usage/by-<by>.csv
 GET     in 403 403 403 200 200 agents/<pk>/
 POST    in 403 403 403 302 302 agents/<pk>/run/
 

@@ -57,6 +57,8 @@ PAGES = [
     PageCase("article-reach", f"{KNOWLEDGE}articles/{ARTICLE}/reach/"),
     PageCase("matching", f"{KNOWLEDGE}preview/?text=Who+checks+access+control+and+encryption"),
     PageCase("usage", "/usage/", user="admin"),
+    PageCase("usage-month", "/usage/?months=1", user="admin"),
+    PageCase("usage-own", "/usage/"),
     PageCase("forbidden", KNOWLEDGE, user="trainee", status=403),
     PageCase("not-found", "/nowhere/", status=404),
     PageCase("account", "/account/"),

@@ -5,6 +5,7 @@ The same in each process: made by Django's test runner, or through the product's
 
 import random
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from accounts.audit import AuditEntry
 from accounts.models import ApiToken, Module, Role, User
 from knowledge.models import Article, Keyword
 from simulations.answer_rules.current import current_rules
-from simulations.models import Agent, Assistant, Conversation, Run, Simulation, Status
+from simulations.models import Agent, Assistant, Conversation, Price, Run, Simulation, Status
 from simulations.turns.building import ground
 from tests.pages.table import (
     AGENT,
@@ -173,6 +174,26 @@ def make_past(owners: list[User], assistants: list[Assistant]) -> None:
         )
     Conversation.objects.bulk_create(simulation.conversation for simulation in made)
     Simulation.objects.bulk_create(made)
+    Run.objects.bulk_create(run_of(simulation) for simulation in made)
+    Price.objects.bulk_create(
+        Price(model="gpt-5.1", valid_from=(now - days).date(), input_price=price, output_price=10)
+        for days, price in [(13 * MONTH, 2), (3 * MONTH, Decimal("1.25"))]
+    )
+
+
+def run_of(simulation: Simulation) -> Run:
+    """Of one that is over; it is known to have used tokens where there is an answer."""
+    tokens = simulation.tokens_used
+    return Run(
+        simulation=simulation,
+        model="gpt-5.1",
+        requested_at=simulation.created_at,
+        finished_at=simulation.finished_at,
+        outcome=simulation.status.lower(),
+        input_tokens=tokens and tokens - 600 + tokens % 300,
+        output_tokens=tokens and 600 - tokens % 300,
+        total_tokens=tokens,
+    )
 
 
 def make_present(analyst: User, assistant: Assistant) -> None:
