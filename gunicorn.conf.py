@@ -9,7 +9,7 @@ from config.logs import logging_config
 _env = load_or_exit(Path(__file__).resolve().parent)
 
 bind = _env.listen_on
-logconfig_dict = logging_config(_env.log_level, for_machines=_env.app_env == "production")
+logconfig_dict = logging_config(_env.log_level, for_machines=_env.is_production)
 
 # Whether a proxy is believed is decided in one place: TRUST_PROXY. By itself gunicorn would believe
 # whoever speaks from this machine, about the scheme and even about the path.

@@ -11,7 +11,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar, TypeVar
@@ -31,12 +31,6 @@ WEBHOOK_REMEDY = (
     "Copy the secret from the webhook's page, or leave it empty to do without webhooks."
 )
 
-METRICS_TOKEN_LENGTH = 16
-METRICS_REMEDY = (
-    f"Use at least {METRICS_TOKEN_LENGTH} random characters, or leave it empty to do without "
-    "metrics: python -c 'import secrets; print(secrets.token_urlsafe(24))'."
-)
-
 TEN_YEARS = 3653
 
 # What has a default elsewhere, but none that is right in production.
@@ -54,57 +48,69 @@ ENV_LINE = re.compile(
 )
 
 
+def variable(parse: Callable[[str], Any], default: str = "", *, is_secret: bool = False) -> Any:
+    """A field of Environment; `default` is the text that is parsed where the variable is unset."""
+    return field(repr=not is_secret, metadata={"parse": parse, "default": default})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One field per variable, of the same name in lower case; `database` is DATABASE_URL."""
+    """One field per variable, of the same name in lower case; `database` is DATABASE_URL.
 
-    app_env: str
-    debug: bool
-    log_level: str
+    Those without a parser have one, or a default, that depends on others: see `derive`.
+    """
+
+    app_env: str = variable(to.one_of("development", "production", "test"), "development")
+    debug: bool = variable(to.boolean, "false")
+    log_level: str = variable(to.one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
 
     database: dict[str, Any] = field(repr=False)
-    django_secret_key: str = field(repr=False)
-    celery_broker_url: str = field(repr=False)
+    django_secret_key: str = variable(to.secret_key, is_secret=True)
+    celery_broker_url: str = variable(to.broker, "memory://", is_secret=True)
     cache_url: str = field(repr=False)
 
-    bind: str
-    port: int
+    bind: str = variable(to.ip_address, "127.0.0.1")
+    port: int = variable(to.whole(1, 65535), "3001")
     frontend_url: str
     allowed_hosts: tuple[str, ...]
-    trust_proxy: bool
-    metrics_token: str = field(repr=False)
+    trust_proxy: bool = variable(to.boolean, "false")
+    metrics_token: str = variable(to.metrics_token, is_secret=True)
 
     openai_api_key: str = field(repr=False)
     openai_assistant_id: str
-    openai_base_url: str | None
-    openai_protocol: str
-    openai_model: str
-    openai_webhook_secret: str = field(repr=False)
+    openai_base_url: str | None = variable(to.api_root)
+    openai_protocol: str = variable(to.one_of("responses", "assistants"), "responses")
+    openai_model: str = variable(str, "gpt-5.1")
+    openai_webhook_secret: str = variable(to.webhook_secret(WEBHOOK_REMEDY), is_secret=True)
 
-    run_timeout_seconds: int
-    start_timeout_seconds: int
-    polls_per_second: float
-    call_slots: int
-    max_runs_in_flight: int
-    max_runs_per_user: int
-    monthly_simulation_limit: int
-    throttle_user: int
-    throttle_token: int
-    throttle_address: int
-    throttle_submissions: int
-    throttle_replays: int
-    sign_in_failures: int
-    sign_in_lockout_minutes: int
-    session_hours: int
-    session_idle_minutes: int
+    run_timeout_seconds: int = variable(to.whole(1), "90")
+    start_timeout_seconds: int = variable(to.whole(1), "600")
+    polls_per_second: float = variable(to.positive, "100")
+    call_slots: int = variable(to.whole(1, 256), "16")
+    max_runs_in_flight: int = variable(to.whole(1), "300")
+    max_runs_per_user: int = variable(to.whole(1), "10")
+    monthly_simulation_limit: int = variable(to.whole(0), "50")
+    throttle_user: int = variable(to.whole(0), "1200")
+    throttle_token: int = variable(to.whole(0), "600")
+    throttle_address: int = variable(to.whole(0), "60")
+    throttle_submissions: int = variable(to.whole(0), "60")
+    throttle_replays: int = variable(to.whole(0), "120")
+    sign_in_failures: int = variable(to.whole(1), "10")
+    sign_in_lockout_minutes: int = variable(to.whole(1, 1440), "15")
+    session_hours: int = variable(to.whole(1, 720), "12")
+    session_idle_minutes: int = variable(to.whole(5, 1440), "60")
 
-    ground_by_search: bool
-    usage_currency: str
+    ground_by_search: bool = variable(to.boolean, "false")
+    usage_currency: str = variable(to.currency, "USD")
 
-    retain_raw_answers_days: int
-    retain_prompts_days: int
-    retain_simulations_days: int
-    retain_audit_days: int
+    retain_raw_answers_days: int = variable(to.whole(0, TEN_YEARS), "0")
+    retain_prompts_days: int = variable(to.whole(0, TEN_YEARS), "0")
+    retain_simulations_days: int = variable(to.whole(0, TEN_YEARS), "0")
+    retain_audit_days: int = variable(to.whole(0, TEN_YEARS), "0")
+
+    @property
+    def is_production(self) -> bool:
+        return self.app_env == "production"
 
     @property
     def listen_on(self) -> str:
@@ -144,66 +150,14 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
             problems.append(Problem(name, rejected.what, rejected.remedy))
             return parse(default)  # to go on and find the other problems
 
-    app_env = read("APP_ENV", to.one_of("development", "production", "test"), "development")
-    production = app_env == "production"
-    port = read("PORT", to.whole(1, 65535), "3001")
-    frontend_url = read("FRONTEND_URL", to.origin, f"http://localhost:{port}")
-    own_host = to.bracketed_host(urlsplit(frontend_url))
-    own_hosts = own_host if production else f"{own_host},localhost,127.0.0.1,[::1]"
-    broker_url = read("CELERY_BROKER_URL", to.broker, "memory://")
-    has_redis = broker_url.startswith(("redis:", "rediss:"))
-    other_server = "OPENAI_BASE_URL" in given  # whose keys and ids may have any shape
-
-    environment = Environment(
-        app_env=app_env,
-        debug=read("DEBUG", to.boolean, "false"),
-        log_level=read("LOG_LEVEL", to.one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
-        database=read("DATABASE_URL", to.database_in(base_dir), "sqlite:///var/sitrep.sqlite3"),
-        django_secret_key=read("DJANGO_SECRET_KEY", to.secret_key),
-        celery_broker_url=broker_url,
-        cache_url=read("CACHE_URL", to.cache, broker_url if has_redis else "memory://"),
-        bind=read("BIND", to.ip_address, "127.0.0.1"),
-        port=port,
-        frontend_url=frontend_url,
-        allowed_hosts=read("ALLOWED_HOSTS", to.hosts, own_hosts),
-        trust_proxy=read("TRUST_PROXY", to.boolean, "false"),
-        metrics_token=read("METRICS_TOKEN", metrics_token),
-        openai_api_key=read(
-            "OPENAI_API_KEY",
-            to.token("" if other_server else "sk-", OPENAI_REMEDY.format("the key")),
-        ),
-        openai_assistant_id=read(
-            "OPENAI_ASSISTANT_ID",
-            to.token("" if other_server else "asst_", OPENAI_REMEDY.format("the assistant's id")),
-        ),
-        openai_base_url=read("OPENAI_BASE_URL", to.api_root),
-        openai_protocol=read("OPENAI_PROTOCOL", to.one_of("responses", "assistants"), "responses"),
-        openai_model=read("OPENAI_MODEL", str, "gpt-5.1"),
-        openai_webhook_secret=read("OPENAI_WEBHOOK_SECRET", to.webhook_secret(WEBHOOK_REMEDY)),
-        run_timeout_seconds=read("RUN_TIMEOUT_SECONDS", to.whole(1), "90"),
-        start_timeout_seconds=read("START_TIMEOUT_SECONDS", to.whole(1), "600"),
-        polls_per_second=read("POLLS_PER_SECOND", to.positive, "100"),
-        call_slots=read("CALL_SLOTS", to.whole(1, 256), "16"),
-        max_runs_in_flight=read("MAX_RUNS_IN_FLIGHT", to.whole(1), "300"),
-        max_runs_per_user=read("MAX_RUNS_PER_USER", to.whole(1), "10"),
-        monthly_simulation_limit=read("MONTHLY_SIMULATION_LIMIT", to.whole(0), "50"),
-        throttle_user=read("THROTTLE_USER", to.whole(0), "1200"),
-        throttle_token=read("THROTTLE_TOKEN", to.whole(0), "600"),
-        throttle_address=read("THROTTLE_ADDRESS", to.whole(0), "60"),
-        throttle_submissions=read("THROTTLE_SUBMISSIONS", to.whole(0), "60"),
-        throttle_replays=read("THROTTLE_REPLAYS", to.whole(0), "120"),
-        sign_in_failures=read("SIGN_IN_FAILURES", to.whole(1), "10"),
-        sign_in_lockout_minutes=read("SIGN_IN_LOCKOUT_MINUTES", to.whole(1, 1440), "15"),
-        session_hours=read("SESSION_HOURS", to.whole(1, 720), "12"),
-        session_idle_minutes=read("SESSION_IDLE_MINUTES", to.whole(5, 1440), "60"),
-        ground_by_search=read("GROUND_BY_SEARCH", to.boolean, "false"),
-        usage_currency=read("USAGE_CURRENCY", to.currency, "USD"),
-        retain_raw_answers_days=read("RETAIN_RAW_ANSWERS_DAYS", to.whole(0, TEN_YEARS), "0"),
-        retain_prompts_days=read("RETAIN_PROMPTS_DAYS", to.whole(0, TEN_YEARS), "0"),
-        retain_simulations_days=read("RETAIN_SIMULATIONS_DAYS", to.whole(0, TEN_YEARS), "0"),
-        retain_audit_days=read("RETAIN_AUDIT_DAYS", to.whole(0, TEN_YEARS), "0"),
-    )
-    if production:
+    values = {
+        each.name: read(each.name.upper(), **each.metadata)
+        for each in fields(Environment)
+        if each.metadata
+    }
+    values |= derive(values, read, base_dir, "OPENAI_BASE_URL" in given)
+    environment = Environment(**values)
+    if environment.is_production:
         problems += production_problems(environment, given)
     if problems:
         raise EnvironmentInvalid(problems)
@@ -212,11 +166,28 @@ def load(source: Mapping[str, str], base_dir: Path) -> Environment:
     return environment
 
 
-def metrics_token(text: str) -> str:
-    if text and len(text) < METRICS_TOKEN_LENGTH:
-        wrong = f"is {len(text)} characters long, shorter than {METRICS_TOKEN_LENGTH}"
-        raise to.RejectedError(wrong, METRICS_REMEDY)
-    return to.token("", METRICS_REMEDY)(text)
+def derive(
+    values: Mapping[str, Any], read: Callable[..., Any], base_dir: Path, is_other_server: bool
+) -> dict[str, Any]:
+    """What depends on other variables; another provider's keys and ids may have any shape."""
+    frontend_url = read("FRONTEND_URL", to.origin, f"http://localhost:{values['port']}")
+    hosts = to.bracketed_host(urlsplit(frontend_url))
+    if values["app_env"] != "production":
+        hosts += ",localhost,127.0.0.1,[::1]"
+    broker_url = values["celery_broker_url"]
+    has_redis = broker_url.startswith(("redis:", "rediss:"))
+    key, assistant_id = ("", "") if is_other_server else ("sk-", "asst_")
+    return {
+        "database": read("DATABASE_URL", to.database_in(base_dir), "sqlite:///var/sitrep.sqlite3"),
+        "cache_url": read("CACHE_URL", to.cache, broker_url if has_redis else "memory://"),
+        "frontend_url": frontend_url,
+        "allowed_hosts": read("ALLOWED_HOSTS", to.hosts, hosts),
+        "openai_api_key": read("OPENAI_API_KEY", to.token(key, OPENAI_REMEDY.format("the key"))),
+        "openai_assistant_id": read(
+            "OPENAI_ASSISTANT_ID",
+            to.token(assistant_id, OPENAI_REMEDY.format("the assistant's id")),
+        ),
+    }
 
 
 def production_problems(environment: Environment, given: Mapping[str, str]) -> Iterator[Problem]:

@@ -16,6 +16,11 @@ SECRET_KEY_REMEDY = (
     f"Use at least {SECRET_KEY_LENGTH} random characters: "
     "python -c 'import secrets; print(secrets.token_urlsafe(50))'."
 )
+METRICS_TOKEN_LENGTH = 16
+METRICS_REMEDY = (
+    f"Use at least {METRICS_TOKEN_LENGTH} random characters, or leave it empty to do without "
+    "metrics: python -c 'import secrets; print(secrets.token_urlsafe(24))'."
+)
 DATABASE_REMEDY = (
     "Write postgres://user:password@host:5432/name (special characters percent-encoded), "
     "sqlite:///file below the project or sqlite:////absolute/file."
@@ -133,6 +138,13 @@ def secret_key(text: str) -> str:
         wrong = f"is {len(text)} characters long, shorter than {SECRET_KEY_LENGTH}"
         raise RejectedError(wrong, SECRET_KEY_REMEDY)
     return text
+
+
+def metrics_token(text: str) -> str:
+    if text and len(text) < METRICS_TOKEN_LENGTH:
+        wrong = f"is {len(text)} characters long, shorter than {METRICS_TOKEN_LENGTH}"
+        raise RejectedError(wrong, METRICS_REMEDY)
+    return token("", METRICS_REMEDY)(text)
 
 
 def origin(text: str) -> str:

@@ -16,7 +16,7 @@ from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from config.logs import DATABASE_AWAY, first_line
+from config.database import DATABASE_AWAY, first_line
 from config.request_id import request_id
 
 logger = logging.getLogger(__name__)
@@ -173,8 +173,7 @@ def _first_problem(detail: Any, path: str = "") -> str:
 
 
 def _unhandled_message(exc: Exception) -> str:
-    hidden = settings.ENV.app_env == "production"
-    return AppError.message if hidden else f"{type(exc).__name__}: {exc}"
+    return AppError.message if settings.ENV.is_production else f"{type(exc).__name__}: {exc}"
 
 
 def is_api(request: HttpRequest) -> bool:

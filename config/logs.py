@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError
 
+from config.database import DATABASE_AWAY, first_line
 from config.request_id import current_request_id
 
 Event = MutableMapping[str, Any]
@@ -28,8 +28,6 @@ EXTRAS += ["user_id"]
 UNREADABLE = re.compile(r"Invalid request from ip=[0-9a-f.:]+?(?=: )|Error handling request")
 # The innermost are the last.
 MAX_PLACES = 30
-# What Django raises when a connection is refused or breaks off.
-DATABASE_AWAY = (OperationalError, InterfaceError)
 
 # The least that is told of others, if LOG_LEVEL is no stricter.
 LEVELS = {
@@ -192,8 +190,3 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     places = traceback.extract_tb(error.__traceback__)[-MAX_PLACES:]
     described["places"] = [f"{place.filename}:{place.lineno} {place.name}" for place in places]
     return described
-
-
-def first_line(error: BaseException) -> str:
-    """What connection errors say: which server can't be reached. What follows may quote."""
-    return str(error).partition("\n")[0][:300]

@@ -145,7 +145,7 @@ SESSION_ENGINE = "accounts.sessions"
 SESSION_LIFETIME = timedelta(hours=ENV.session_hours)
 SESSION_IDLE = timedelta(minutes=ENV.session_idle_minutes)
 # Of ADMINs; everybody may set one up.
-SECOND_FACTOR_REQUIRED = ENV.app_env == "production"
+SECOND_FACTOR_REQUIRED = ENV.is_production
 OTP_TOTP_ISSUER = f"Sitrep at {urlsplit(FRONTEND_URL).hostname}"  # as the app lists it
 MONTHLY_SIMULATION_LIMIT = ENV.monthly_simulation_limit
 
@@ -198,10 +198,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: a worker waits for its broker
 CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05} if EMBEDDED_BROKER else {}
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_STORE_EAGER_RESULT = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "advance-due": {
         "task": "simulations.tasks.advance_due",
@@ -251,7 +249,6 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["config.parsers.Utf8JsonParser"],
     "EXCEPTION_HANDLER": "config.errors.api_exception_handler",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DEFAULT_SCHEMA_CLASS": "config.contract.ContractSchema",
 }
 SPECTACULAR_SETTINGS = {
@@ -285,13 +282,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 CSRF_FAILURE_VIEW = "simulations.kept_questions.csrf_failure"
-SECURE_REFERRER_POLICY = "same-origin"
-SESSION_COOKIE_NAME = "sessionid"
-SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 # No cookie of its own.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
-X_FRAME_OPTIONS = "DENY"
 if FRONTEND_URL.startswith("https://"):
     # No other host of the domain, and nobody without TLS, can plant a cookie of these names.
     SESSION_COOKIE_NAME = "__Host-sessionid"
@@ -318,7 +311,6 @@ LARGEST_UPLOAD = 20_100_000
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-USE_TZ = True
 USE_I18N = False
 
 STATIC_URL = "static/"
@@ -331,7 +323,6 @@ STORAGES = {
 }
 
 # What people wrote stays out of production's lines; a developer wants to see the messages.
-IN_PRODUCTION = ENV.app_env == "production"
-LOGGING = logging_config(ENV.log_level, for_machines=IN_PRODUCTION)
-if IN_PRODUCTION:
+LOGGING = logging_config(ENV.log_level, for_machines=ENV.is_production)
+if ENV.is_production:
     log_uncaught_errors()

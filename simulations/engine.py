@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from config.logs import DATABASE_AWAY
+from config.database import DATABASE_AWAY
 from simulations.monitoring.pulse import pulse
 from simulations.providers import ProviderError, get_provider
 from simulations.queue.admission import admit

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
 
-from config.logs import DATABASE_AWAY, first_line
+from config.database import DATABASE_AWAY, first_line
 from simulations.agents.schedules import run_due_agents
 from simulations.engine import Engine
 from simulations.monitoring.pulse import pulse

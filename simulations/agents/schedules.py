@@ -11,8 +11,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
+from config.database import DATABASE_AWAY
 from config.errors import AppError
-from config.logs import DATABASE_AWAY
 from simulations import services
 from simulations.models import Agent
 

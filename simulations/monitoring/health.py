@@ -13,7 +13,7 @@ from kombu.exceptions import ChannelError
 from kombu.exceptions import OperationalError as BrokerAway
 
 from config.celery import app
-from config.logs import DATABASE_AWAY
+from config.database import DATABASE_AWAY
 from simulations.models import EnginePulse, Simulation
 from simulations.monitoring.metrics import knows_token
 

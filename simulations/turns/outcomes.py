@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Case, Exists, When
 from django.db.models.functions import Now
 
-from config.logs import DATABASE_AWAY
+from config.database import DATABASE_AWAY
 from simulations.answer_rules.current import current_rules
 from simulations.models import (
     ACTIVE,
