@@ -36,7 +36,7 @@ def test_rules_are_tried_before_they_are_saved(
         if not scripted:
             page.get_by_role("button", name="Show what they take out").click()
         expect(result.locator("del").first).to_have_text("## Outlook")
-        expect(result).to_contain_text("would be another answer")
+        expect(result).to_contain_text("would come out differently")
         look_at(page, f"rules-preview-{'light' if scripted else 'dark'}")
         page.goto("/admin/simulations/answerrule/add/")
         page.get_by_label("Phrase").fill("Outlook")
