@@ -152,7 +152,7 @@ class AssistantsView(APIView):
         responses={200: AssistantSerializer(many=True)},
     )
     def get(self, request: Request) -> Response:
-        Assistant.objects.current()
+        Assistant.objects.get_or_create_default()
         return Response(AssistantSerializer(Assistant.objects.active(), many=True).data)
 
 

@@ -215,7 +215,7 @@ def _accept(
     retry_of: Simulation | None = None,
     agent: Agent | None = None,
 ) -> Simulation:
-    assistant = assistant or Assistant.objects.current()
+    assistant = assistant or Assistant.objects.get_or_create_default()
     with transaction.atomic():
         # The lock makes count and insert one: concurrent submissions of a user take turns.
         # SQLite has no row locks; there the transaction is IMMEDIATE.

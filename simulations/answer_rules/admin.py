@@ -88,7 +88,7 @@ def clean_again(
     model_admin: admin.ModelAdmin, request: HttpRequest, simulations: SimulationQuerySet
 ) -> HttpResponse | None:
     """Shows what would change; once that is confirmed, changes it."""
-    answered = simulations.answered()
+    answered = simulations.with_raw_answer()
     count = answered.count()
     if count > MOST_AT_ONCE:
         model_admin.message_user(

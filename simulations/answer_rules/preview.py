@@ -94,7 +94,7 @@ def preview_text(text: str, phrases: Iterable[Phrase]) -> TextPreview:
 def preview_latest(phrases: Iterable[Phrase]) -> Effects:
     """On the latest raw answers, those of all users."""
     current, trial = current_rules().cleaner, AnswerCleaner(phrases)
-    rows = Simulation.objects.answered().order_by("-created_at", "-id")
+    rows = Simulation.objects.with_raw_answer().order_by("-created_at", "-id")
     return Effects(
         [
             Effect(

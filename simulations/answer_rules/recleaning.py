@@ -31,7 +31,7 @@ def find_changes(simulations: SimulationQuerySet, rules: AnswerRules) -> Iterato
 
     One that was never cleaned counts also where it stays the same: then that is known.
     """
-    answered = simulations.answered().order_by("pk")
+    answered = simulations.with_raw_answer().order_by("pk")
     rows = answered.select_related(None).only(
         "query", "status", "raw_answer", "answer", "rules_version_id"
     )
@@ -55,7 +55,7 @@ def apply_changes(changes: Iterable[AnswerChange], rules: AnswerRules, user: Use
 
 def _replace(change: AnswerChange, rules: AnswerRules, user: User | None) -> bool:
     old = change.simulation
-    row = Simulation.objects.answered().filter(
+    row = Simulation.objects.with_raw_answer().filter(
         pk=old.pk, answer=old.answer, rules_version=old.rules_version_id
     )
     if row.update(answer=change.answer, rules_version=rules.version) != 1:

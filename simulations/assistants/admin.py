@@ -45,7 +45,7 @@ class AssistantAdmin(RevisionAdmin):
         return assistant.refusal or "No"
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        Assistant.objects.current()
+        Assistant.objects.get_or_create_default()
         return super().changelist_view(request, *args, **kwargs)
 
     def save_model(

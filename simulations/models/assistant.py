@@ -40,7 +40,7 @@ def validate_tools(value: Any) -> None:
 
 
 class AssistantQuerySet(RevisedQuerySet["Assistant"]):
-    def current(self) -> "Assistant":
+    def get_or_create_default(self) -> "Assistant":
         """The default assistant; the first one is made on first use."""
         assistant, _ = self.get_or_create(is_default=True, defaults={"name": "Sitrep"})
         return assistant

@@ -33,7 +33,7 @@ class SimulationQuerySet(models.QuerySet["Simulation"]):
         billed = Run.objects.filter(simulation=models.OuterRef("pk")).billed()
         return self.filter(Q(status__in=ACTIVE) | models.Exists(billed))
 
-    def answered(self) -> "SimulationQuerySet":
+    def with_raw_answer(self) -> "SimulationQuerySet":
         """Those with a raw answer, which can be cleaned again."""
         return self.filter(status=Status.COMPLETED).exclude(raw_answer="")
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from simulations.models import EnginePulse, Tally
-from simulations.providers.base import ProviderError, Usage
+from simulations.providers.base import ProviderError, TokenUsage
 
 WRITE_EVERY_SECONDS = 5.0
 
@@ -44,7 +44,7 @@ class Pulse:
         label = error.code if error.status is None or error.is_busy else f"http_{error.status}"
         self.counts[Tally.Kind.PROVIDER_ERRORS, label] += 1
 
-    def count_tokens(self, usage: Usage) -> None:
+    def count_tokens(self, usage: TokenUsage) -> None:
         self.counts[Tally.Kind.TOKENS, "input"] += usage.input_tokens or 0
         self.counts[Tally.Kind.TOKENS, "output"] += usage.output_tokens or 0
 

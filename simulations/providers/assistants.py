@@ -17,10 +17,10 @@ from simulations.providers.base import (
     RunReference,
     RunSnapshot,
     RunState,
+    TokenUsage,
     ToolOutput,
     ToolRequest,
     Turn,
-    Usage,
     count,
     identifier,
     read_reason,
@@ -169,7 +169,7 @@ def read_run(body: dict[str, Any], wait: float | None = None) -> RunSnapshot:
         state=STATES.get(status, RunState.ACTIVE),
         tool_calls=read_calls(body) if status == "requires_action" else (),
         **read_reason(body.get("last_error"), body.get("incomplete_details")),
-        usage=Usage(
+        usage=TokenUsage(
             input_tokens=count(usage.get("prompt_tokens")),
             output_tokens=count(usage.get("completion_tokens")),
             total_tokens=count(usage.get("total_tokens")),

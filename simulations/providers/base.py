@@ -19,7 +19,7 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Usage:
+class TokenUsage:
     """Tokens; None where the server doesn't say."""
 
     input_tokens: int | None = None
@@ -108,7 +108,7 @@ class RunSnapshot:
     reason_code: str = ""
     reason: str = ""
     tool_calls: tuple[ToolRequest, ...] = ()
-    usage: Usage = field(default_factory=Usage)
+    usage: TokenUsage = field(default_factory=TokenUsage)
     poll_after: float | None = None
 
 

@@ -11,9 +11,9 @@ from simulations.providers.base import (
     RunReference,
     RunSnapshot,
     RunState,
+    TokenUsage,
     ToolRequest,
     Turn,
-    Usage,
     count,
     identifier,
     read_reason,
@@ -223,6 +223,6 @@ def read_calls(items: Iterable[dict[str, Any]]) -> tuple[ToolRequest, ...]:
     )
 
 
-def _usage(usage: dict[str, Any]) -> Usage:
+def _usage(usage: dict[str, Any]) -> TokenUsage:
     names = ("input_tokens", "output_tokens", "total_tokens")
-    return Usage(**{name: count(usage.get(name)) for name in names})
+    return TokenUsage(**{name: count(usage.get(name)) for name in names})

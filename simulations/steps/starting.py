@@ -121,7 +121,7 @@ insert_citations = PreparedInsert(Citation)
 
 
 @PreparedUpdate
-def open_turn(pk: UUID, step_number: int, anchor: str) -> Update:
+def save_opened_turn(pk: UUID, step_number: int, anchor: str) -> Update:
     row = Simulation.objects.active().filter(pk=pk, step_number=step_number)
     return Update(row, {"turn_anchor": anchor, "opened_at": Now(), "failed_attempts": 0})
 
@@ -267,7 +267,7 @@ class StartOpenedTurn(StartRun):
 
     def save_opening(self) -> None:
         simulation = self.simulation
-        if open_turn(simulation.pk, simulation.step_number, simulation.turn_anchor):
+        if save_opened_turn(simulation.pk, simulation.step_number, simulation.turn_anchor):
             name_conversation(simulation.conversation_id, simulation.conversation.provider_id)
 
 

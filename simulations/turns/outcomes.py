@@ -26,7 +26,7 @@ from simulations.models import (
 from simulations.monitoring.pulse import pulse
 from simulations.prepared import PreparedUpdate, Update
 from simulations.providers import continues_runs
-from simulations.providers.base import RunSnapshot, RunState, Usage
+from simulations.providers.base import RunSnapshot, RunState, TokenUsage
 from simulations.queue.pacing import has_webhooks
 from simulations.sanitizing.cleaner import presentable
 from simulations.turns.failures import describe_end, describe_stop
@@ -34,7 +34,7 @@ from simulations.turns.tools import MAX_CALLS, MAX_ROUNDS, TOO_MANY_CALLS
 
 logger = logging.getLogger(__name__)
 
-NO_USAGE = Usage()
+NO_USAGE = TokenUsage()
 # Seconds: however late a provider wants to be asked again.
 MAX_POLL_WAIT = 30.0
 # Characters that are kept of what a provider says of a failure.
@@ -189,7 +189,7 @@ def complete(
     return Update(*row.to_transition(Status.COMPLETED, **changes))
 
 
-def _all_tokens(simulation: Simulation, usage: Usage) -> int | None:
+def _all_tokens(simulation: Simulation, usage: TokenUsage) -> int | None:
     """Tokens of all rounds; None where those of any round are unknown."""
     counts = [usage.total_tokens]
     if simulation.tool_rounds:
@@ -231,7 +231,7 @@ def request_tools(simulation: Simulation, run: Run, result: RunSnapshot) -> None
             _finish_run(run, Run.Outcome.COMPLETED, result.usage)
 
 
-def settle_stopped(simulation: Simulation, usage: Usage = NO_USAGE) -> None:
+def settle_stopped(simulation: Simulation, usage: TokenUsage = NO_USAGE) -> None:
     """Ends a simulation whose run was stopped, by the reason it was stopped for."""
     row = Simulation.objects.filter(pk=simulation.pk, run=simulation.run_id)
     with transaction.atomic():
@@ -254,7 +254,7 @@ def fail_simulation(
     return row.transition(Status.FAILED, **described, **fields)
 
 
-def _finish_run(run: Run, outcome: Run.Outcome, usage: Usage) -> None:
+def _finish_run(run: Run, outcome: Run.Outcome, usage: TokenUsage) -> None:
     tokens = usage.input_tokens, usage.output_tokens, usage.total_tokens
     if finish(run.pk, outcome, *tokens):
         pulse.count_tokens(usage)
@@ -272,6 +272,8 @@ def finish(pk: UUID, outcome: str, input_tokens: int, output_tokens: int, tokens
     return Update(Run.objects.filter(pk=pk, finished_at=None), changes)
 
 
-def finish_discard(run: Run, usage: Usage = NO_USAGE, outcome: str = Run.Outcome.UNWANTED) -> None:
+def finish_discard(
+    run: Run, usage: TokenUsage = NO_USAGE, outcome: str = Run.Outcome.UNWANTED
+) -> None:
     Run.objects.filter(pk=run.pk).update(discard_due_at=None)
     _finish_run(run, outcome, usage)

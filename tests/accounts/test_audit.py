@@ -132,7 +132,10 @@ def test_bulk_changes_and_cascades_are_seen(admin: User) -> None:
 
 
 def test_without_a_request_it_is_the_system(admin: User) -> None:
-    default, other = Assistant.objects.current(), Assistant.objects.create(name="Second")
+    default, other = (
+        Assistant.objects.get_or_create_default(),
+        Assistant.objects.create(name="Second"),
+    )
     Assistant.objects.make_default(other)
     assert entries("assistant")[-2:] == [
         ("system", "changed", "assistant", default.name),
@@ -148,7 +151,7 @@ def test_what_nobody_decided_is_not_noted(analyst: User) -> None:
     """Nor does it cost the engine's ticks or a token's use more than they need."""
     token, _ = ApiToken.objects.issue(analyst, "script", ApiToken.LONGEST_LIFETIME)
     agent = Agent.objects.create(name="Watch", query="?", owner=analyst, schedule="* * * * *")
-    Assistant.objects.current()
+    Assistant.objects.get_or_create_default()
     before = AuditEntry.objects.count()
     with CaptureQueriesContext(connection) as queries:
         token.touch()

@@ -82,7 +82,7 @@ def test_the_search_boxes_of_other_admins_find_what_is_in_it(
 
 def make_simulations(owner: User, count: int) -> None:
     now = timezone.now()
-    assistant = Assistant.objects.current()
+    assistant = Assistant.objects.get_or_create_default()
     made = [
         Simulation(
             owner=owner,

@@ -82,7 +82,7 @@ def _fill(name: str) -> None:
     use(name)
     call_command("migrate", verbosity=0)
     User.objects.create_user(OWNER, modules=Module.values, monthly_simulation_limit=10_000)
-    Assistant.objects.current()
+    Assistant.objects.get_or_create_default()
     for slug in SLUGS:
         text = f"Guards check every badge at the gate. This is the text of {slug}."
         article = Article.objects.create(

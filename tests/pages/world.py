@@ -81,7 +81,10 @@ def build_world() -> None:
     """All at once: a worker that runs beside it must not see what is not finished."""
     call_command("seed_knowledge", verbosity=0)
     cast = make_cast()
-    assistants = [Assistant.objects.current(), Assistant.objects.create(name="Travel desk")]
+    assistants = [
+        Assistant.objects.get_or_create_default(),
+        Assistant.objects.create(name="Travel desk"),
+    ]
     make_past([*cast.values()], assistants)
     make_present(cast["analyst"], assistants[0])
     ApiToken.objects.create(user=cast["analyst"], name="Weekly report")

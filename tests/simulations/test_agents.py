@@ -253,7 +253,7 @@ def test_a_changed_plan_sets_the_next_time_and_nothing_else_does(agent: Agent) -
 
 
 def test_who_owns_agents_cannot_be_deleted_nor_can_their_assistants(agent: Agent) -> None:
-    agent.assistant = Assistant.objects.current()
+    agent.assistant = Assistant.objects.get_or_create_default()
     agent.save()
     for needed in (agent.owner, agent.assistant):
         with pytest.raises(ProtectedError):

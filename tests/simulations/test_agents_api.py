@@ -74,7 +74,10 @@ def test_bad_input_is_refused_by_field(client: ApiClient, changes: dict, field: 
 
 def test_run_answers_202_with_the_simulation_and_replays(client: ApiClient, analyst: User) -> None:
     agent = Agent.objects.create(
-        name="Gate watch", query="?", owner=analyst, assistant=Assistant.objects.current()
+        name="Gate watch",
+        query="?",
+        owner=analyst,
+        assistant=Assistant.objects.get_or_create_default(),
     )
     path, key = f"/api/v1/agents/{agent.pk}/run", {"Idempotency-Key": "once"}
     # The owner's keys are not the administrator's.

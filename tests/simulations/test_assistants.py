@@ -31,7 +31,7 @@ def test_efforts_are_those_of_the_sdk() -> None:
 def test_the_named_assistant_answers_and_goes_on_answering(
     emulator: EmulatorProcess, drive: Drive, analyst: User
 ) -> None:
-    default = Assistant.objects.current()
+    default = Assistant.objects.get_or_create_default()
     chosen = Assistant.objects.create(
         name="Second", model="o4", instructions="Be brief.", reasoning_effort="low", tools=[]
     )
@@ -63,7 +63,7 @@ def test_over_the_api_an_assistant_is_chosen_by_its_id(analyst: User, api: type[
     accepted = client.post_json("simulations", {"query": "A?", "assistant": chosen.pk})
     assert (accepted.status_code, accepted.json()["assistant"]) == (202, chosen.pk)
     default = client.post_json("simulations", {"query": "A?", "assistant": None})
-    assert default.json()["assistant"] == Assistant.objects.current().pk
+    assert default.json()["assistant"] == Assistant.objects.get_or_create_default().pk
     refused = client.post_json("simulations", {"query": "A?", "assistant": off.pk})
     assert (refused.status_code, refused.json()["error"]) == (409, "AssistantSwitchedOff")
     for unknown in (10_000, "Zeta", True):
@@ -91,7 +91,7 @@ def test_one_that_is_switched_off_takes_no_more_questions_but_replays(
         services.retry(analyst, simulation)
     again = client.post(path, body, content_type=kind, headers=key)
     assert (again.status_code, again.json()["id"]) == (202, first["id"])
-    other = body | {"assistant": Assistant.objects.current().pk}
+    other = body | {"assistant": Assistant.objects.get_or_create_default().pk}
     assert client.post(path, other, content_type=kind, headers=key).status_code == 422
     assert Simulation.objects.count() == 1
 
@@ -121,7 +121,7 @@ def test_settings_that_the_provider_refuses_are_a_clear_error(
     settings_of_it: dict,
     message: str,
 ) -> None:
-    Assistant.objects.current()
+    Assistant.objects.get_or_create_default()
     chosen = Assistant.objects.create(name="Second", **settings_of_it)
     simulation = drive(services.submit(analyst, "A question?", assistant=chosen))
     assert simulation.error_code == "assistant_refused"
@@ -150,7 +150,7 @@ def test_a_remote_assistant_that_is_unknown_is_a_clear_error(
 
 
 def test_the_database_keeps_one_active_default() -> None:
-    default = Assistant.objects.current()
+    default = Assistant.objects.get_or_create_default()
     with pytest.raises(IntegrityError), transaction.atomic():
         Assistant.objects.create(name="Second", is_default=True)
     with pytest.raises(IntegrityError), transaction.atomic():

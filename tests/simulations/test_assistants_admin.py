@@ -22,23 +22,26 @@ def curator(admin: User) -> Client:
 
 
 def test_another_assistant_is_made_the_default(curator: Client) -> None:
-    first, second = Assistant.objects.current(), Assistant.objects.create(name="Second")
+    first, second = (
+        Assistant.objects.get_or_create_default(),
+        Assistant.objects.create(name="Second"),
+    )
     form = {"action": "make_default", "_selected_action": [str(second.pk)]}
     assert curator.post(LIST, form).status_code == 302
-    assert Assistant.objects.current() == second
+    assert Assistant.objects.get_or_create_default() == second
     assert Assistant.objects.filter(is_default=True).count() == 1
     assert Assistant.objects.filter(pk=first.pk).exists()
 
 
 def test_two_cannot_be_the_default(curator: Client) -> None:
-    both = [Assistant.objects.current(), Assistant.objects.create(name="Second")]
+    both = [Assistant.objects.get_or_create_default(), Assistant.objects.create(name="Second")]
     form = {"action": "make_default", "_selected_action": [str(one.pk) for one in both]}
     assert "Select one assistant." in curator.post(LIST, form, follow=True).content.decode()
-    assert Assistant.objects.current() == both[0]
+    assert Assistant.objects.get_or_create_default() == both[0]
 
 
 def test_the_default_cannot_be_deleted(curator: Client) -> None:
-    default = Assistant.objects.current()
+    default = Assistant.objects.get_or_create_default()
     form = {"action": "delete_selected", "_selected_action": [str(default.pk)], "post": "yes"}
     for path, sent in [(f"{LIST}{default.pk}/delete/", {"post": "yes"}), (LIST, form)]:
         page = curator.post(path, sent).content.decode()
@@ -51,7 +54,10 @@ def test_the_default_cannot_be_deleted(curator: Client) -> None:
 
 
 def test_the_default_stays_active(curator: Client) -> None:
-    default, other = Assistant.objects.current(), Assistant.objects.create(name="Second")
+    default, other = (
+        Assistant.objects.get_or_create_default(),
+        Assistant.objects.create(name="Second"),
+    )
     form = {"name": "Sitrep", "instructions": "Curated.", "max_output_tokens": "4000"}
     page = curator.post(f"{LIST}{default.pk}/change/", form).content.decode()
     assert "The default assistant stays active. Make another one the default first." in page
@@ -59,14 +65,14 @@ def test_the_default_stays_active(curator: Client) -> None:
     choice = {"action": "make_default", "_selected_action": [str(other.pk)]}
     page = curator.post(LIST, choice, follow=True).content.decode()
     assert "Second is switched off. Make it active first." in page
-    assert Assistant.objects.current() == default
+    assert Assistant.objects.get_or_create_default() == default
 
 
 def test_curated_instructions_go_on_applying(curator: Client) -> None:
-    default = Assistant.objects.current()
+    default = Assistant.objects.get_or_create_default()
     form = FORM | {"name": "Sitrep", "is_active": "on"}
     assert curator.post(f"{LIST}{default.pk}/change/", form).status_code == 302
-    assert Assistant.objects.current().instructions == "Curated."
+    assert Assistant.objects.get_or_create_default().instructions == "Curated."
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_curated_instructions_go_on_applying(curator: Client) -> None:
 def test_bad_settings_are_refused_by_name(
     curator: Client, field: str, value: str, problem: str
 ) -> None:
-    Assistant.objects.current()
+    Assistant.objects.get_or_create_default()
     other = Assistant.objects.create(name="Second", reasoning_effort="low")
     form = FORM | {"name": "Second", "reasoning_effort": "low", field: value}
     page = curator.post(f"{LIST}{other.pk}/change/", form)

@@ -23,7 +23,7 @@ def ask(owner: User, *queries: str, days_ago: int = 0, **fields: object) -> list
     return [
         Simulation.objects.create(
             owner=owner,
-            assistant=Assistant.objects.current(),
+            assistant=Assistant.objects.get_or_create_default(),
             conversation=conversation,
             status="CANCELLED",
             query=query,

@@ -111,7 +111,7 @@ def test_hostile_articles_and_queries_do_nothing(
     secret = CANARY.format("question")
     victims = [services.submit(outsider, f"{secret} at the gate")]
     finish(engine, victims)
-    assistant = Assistant.objects.current()
+    assistant = Assistant.objects.get_or_create_default()
     theirs = Simulation.objects.filter(owner=outsider).values()
     kept = list(theirs)
     User.objects.filter(pk=analyst.pk).update(monthly_simulation_limit=1000)
@@ -124,7 +124,7 @@ def test_hostile_articles_and_queries_do_nothing(
 
     assert state() == before
     assert list(theirs.exclude(pk=later.pk)) == kept
-    assert Assistant.objects.current() == assistant
+    assert Assistant.objects.get_or_create_default() == assistant
     owners = dict(Simulation.objects.values_list("pk", "owner__username"))
     received = emulator.request("GET", "/ledger")["runs"]
     assert len(received) > len(hostile)

@@ -46,7 +46,7 @@ def make(analyst: User) -> Callable[..., Simulation]:
         conversation = Conversation.objects.create(owner=analyst, protocol="responses")
         simulation = Simulation.objects.create(
             owner=analyst,
-            assistant=Assistant.objects.current(),
+            assistant=Assistant.objects.get_or_create_default(),
             conversation=conversation,
             query="A question?",
         )

@@ -36,7 +36,7 @@ def make(owner: User, age: timedelta = LONG_AGO, **fields: object) -> Simulation
     )
     simulation = Simulation.objects.create(
         owner=owner,
-        assistant=Assistant.objects.current(),
+        assistant=Assistant.objects.get_or_create_default(),
         conversation=conversation,
         query="Why?",
         **{

@@ -36,7 +36,10 @@ def test_every_model_with_content_has_revisions() -> None:
 
 
 def test_an_assistant_has_revisions(admin: User) -> None:
-    assistant, other = Assistant.objects.current(), Assistant.objects.create(name="Second")
+    assistant, other = (
+        Assistant.objects.get_or_create_default(),
+        Assistant.objects.create(name="Second"),
+    )
     Assistant.objects.make_default(other)
     assistant.refresh_from_db()
     assistant.save()

@@ -41,7 +41,7 @@ def answered(owner: User, raw: str = RAW, count: int = 1) -> list[Simulation]:
     return Simulation.objects.bulk_create(
         Simulation(
             owner=owner,
-            assistant=services.Assistant.objects.current(),
+            assistant=services.Assistant.objects.get_or_create_default(),
             conversation=conversation,
             query=f"Question {number}",
             status=Status.COMPLETED,

@@ -41,7 +41,7 @@ def over(
 ) -> Simulation:
     simulation = Simulation.objects.create(
         owner=owner,
-        assistant=assistant or Assistant.objects.current(),
+        assistant=assistant or Assistant.objects.get_or_create_default(),
         conversation=Conversation.objects.create(owner=owner, protocol="responses"),
         query="Who?",
         status=status,

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         for change in find_changes(rows, rules):
             would_change += 1
             self.stdout.write(f"changes  {change.simulation.pk}")
-        answered = rows.answered().count()
+        answered = rows.with_raw_answer().count()
         self.stdout.write(
             f"{would_change} of {answered} answers change with rules version {rules.version}."
         )
