@@ -13,6 +13,7 @@ import pytest
 
 from scripts.service import ROOT
 from tests import services
+from tests.e2e.failing_proxy import FailingProxy
 from tests.e2e.stack import Stack
 
 pytestmark = [
@@ -29,14 +30,49 @@ CLIENTS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "docs/api.md").read_
 def test_a_client_of_the_documentation_runs_as_written(
     stack: Stack, language: str, code: str
 ) -> None:
-    token = stack.client("trainee").headers["Authorization"].removeprefix("Bearer ")
-    environment = os.environ | {"SITREP_URL": stack.url, "SITREP_TOKEN": token}
-    command = ["bash", "-c", code] if language == "bash" else [sys.executable, "-c", code]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    result = run(stack, stack.url, language, code)
     assert result.returncode == 0, result.stderr
     assert "COMPLETED" in result.stdout
     assert "photo badge" in result.stdout  # words of the seed article that it cites
     assert "field-security-handbook-001" in result.stdout
+
+
+@pytest.mark.parametrize(("language", "code"), CLIENTS, ids=[language for language, _ in CLIENTS])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_client_survives_what_fails_on_the_way_and_asks_once(
+    stack: Stack, language: str, code: str, method: str
+) -> None:
+    asked = "SELECT count(*) FROM simulations_simulation"
+    [before] = stack.query(asked)
+    failures = ["lost", "busy", "page", "cut", "throttled"]
+    with FailingProxy(stack.url, method, failures) as proxy:
+        result = run(stack, proxy.url, language, code)
+        assert result.returncode == 0, result.stderr
+        assert proxy.failures == []
+    assert "COMPLETED" in result.stdout
+    assert "Bad Gateway" not in result.stdout
+    assert len(proxy.keys) == (6 if method == "POST" else 1)
+    assert len(set(proxy.keys) - {None}) == 1
+    assert stack.query(asked) == [before + 1]
+
+
+@pytest.mark.parametrize(("language", "code"), CLIENTS, ids=[language for language, _ in CLIENTS])
+def test_a_client_stops_at_once_where_asking_again_does_not_help(
+    stack: Stack, language: str, code: str
+) -> None:
+    wrong = code.replace('"query"', '"question"')
+    with FailingProxy(stack.url) as proxy:
+        result = run(stack, proxy.url, language, wrong)
+    assert result.returncode == 1
+    assert "Unknown field" in result.stderr
+    assert len(proxy.keys) == 1
+
+
+def run(stack: Stack, url: str, language: str, code: str) -> subprocess.CompletedProcess[str]:
+    token = stack.client("trainee").headers["Authorization"].removeprefix("Bearer ")
+    environment = os.environ | {"SITREP_URL": url, "SITREP_TOKEN": token}
+    command = ["bash", "-c", code] if language == "bash" else [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("username", ["analyst", "admin"])
