@@ -28,6 +28,7 @@ def pseudonymise(user_id: int, username: str, email: str) -> None:
     """To be called when all of theirs is deleted: the entries of that name them too."""
     pseudonym = f"erased user #{user_id}"  # nobody's name: those have no blank and no #
     names = names_of(user_id, username)
+    addresses = ever(user_id, "email", email)
     owned = naming(AGENT, "owner", names)
     agents = agents_gone(owned)
 
@@ -44,19 +45,22 @@ def pseudonymise(user_id: int, username: str, email: str) -> None:
     rewrite(entries_about(user_id, names, agents), hide)
     rewrite(owned.exclude(object_id__in=agents), rename_owner)
     rename_in_admin_log(user_id, names, agents, pseudonym)
-    for name in (names | {email}) - {""}:
-        AccessAttempt.objects.filter(username__iexact=name).delete()
+    for typed in (names | addresses) - {""}:
+        AccessAttempt.objects.filter(username__iexact=typed).delete()
 
 
 def names_of(user_id: int, username: str) -> set[str]:
     """All they ever had, but those that are somebody else's by now."""
-    renamed = AuditEntry.objects.filter(
-        noun=USER, object_id=str(user_id), changes__has_key="username"
-    )
-    pairs = renamed.values_list("changes__username", flat=True)
-    names = {username} | {name for pair in pairs for name in pair if name}
+    names = ever(user_id, "username", username)
     others = User.objects.exclude(pk=user_id).filter(username__in=names)
     return names - set(others.values_list("username", flat=True))
+
+
+def ever(user_id: int, field: str, now: str) -> set[str]:
+    """What a field of theirs is and was, as far as the log knows."""
+    changed = AuditEntry.objects.filter(noun=USER, object_id=str(user_id), changes__has_key=field)
+    pairs = changed.values_list(f"changes__{field}", flat=True)
+    return {now} | {value for pair in pairs for value in pair if value}
 
 
 def naming(noun: str, field: str, names: set[str]) -> QuerySet[AuditEntry]:

@@ -215,7 +215,7 @@ def canary(admin: User) -> User:
     )
     ApiClient().post_json("auth/login", {"username": "canary-old", "password": "pw"})
     with made_by(admin):
-        user.username = "canary-new"
+        user.username, user.email = "canary-new", "canary-new@example.org"
         user.save()
     ApiToken.objects.all().delete()  # its entries tell of the former name
     own = sign_in(user)
