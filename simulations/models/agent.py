@@ -85,6 +85,11 @@ class Agent(Audited):
 
     class Meta:
         ordering = ["name"]
+        indexes = [
+            models.Index(
+                fields=["next_run_at"], name="agent_due", condition=Q(next_run_at__isnull=False)
+            )
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(next_run_at=None) | (Q(is_enabled=True) & ~Q(schedule="")),

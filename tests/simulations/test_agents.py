@@ -221,6 +221,13 @@ def test_an_idle_tick_costs_one_query_with_agents_too(agent: Agent, engine: Engi
     assert len(queries) == 1
 
 
+def test_due_agents_are_found_by_an_index(agent: Agent) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "agent_due" in Agent.objects.due().order_by("next_run_at").explain()
+
+
 def test_the_engine_runs_what_is_due(agent: Agent, emulator: EmulatorProcess) -> None:
     engine = Engine(1, run_due_agents)
     make_agent_due()
