@@ -30,6 +30,9 @@ INVALID_KEY = "sk-invalid"
 BETA_HEADER, BETA_VALUE = "openai-beta", "assistants=v2"
 BETA_PATHS = ("/threads", "/assistants")
 
+TELLS_OF_RUN = {"start_run", "fetch_run", "submit_tool_outputs"}
+"""Operations whose answers say when the run is to be asked for again."""
+
 API = [
     # method, path, operation (as faults name it), handler
     ("GET", "/models/{model:path}", "other", responses_api.fetch_model),
@@ -133,7 +136,7 @@ def _api_endpoint(state: State, operation: str, handler: Handler, *, beta: bool)
 
 def _carry_out(handler: Handler, operation: str, call: Call) -> Response:
     response = _respond(handler(call))
-    if operation == "fetch_run" and call.state.poll_after_ms:
+    if operation in TELLS_OF_RUN and call.state.poll_after_ms:
         response.headers["openai-poll-after-ms"] = str(call.state.poll_after_ms)
     return response
 

@@ -60,9 +60,9 @@ def show_settings(call: Call) -> dict[str, Any]:
 
 def change_settings(call: Call) -> dict[str, Any]:
     """`profile`; `latency` (of rounds that start from now on: seconds, or an object of the fields
-    of `emulator.latency.Latency`); `poll_after_ms` (the header that polls get; null for none);
-    `next_answer` (the text of the next answer, in place of a composed one); `next_outcome` with
-    `count`; `release` (true: every run in flight is over at once);
+    of `emulator.latency.Latency`); `poll_after_ms` (the header that creates and polls get; null for
+    none); `next_answer` (the text of the next answer, in place of a composed one);
+    `next_outcome` with `count`; `release` (true: every run in flight is over at once);
     `webhook_url` (null for none) and `webhook_secret`."""
     body, state = call.body, call.state
     unknown = set(body) - SETTINGS

@@ -35,6 +35,8 @@ REFERENCE_WORKER = [
     *("--loglevel", "WARNING", "--without-gossip"),
 ]
 WORKERS = 2
+# Enough that a thousand runs in flight are asked for about every 3 s.
+POLLS_PER_SECOND = "250"
 PREPARATIONS = (["migrate"], ["seed_knowledge"], ["collectstatic", "--noinput"])
 
 
@@ -81,7 +83,8 @@ class Site:
         self.webhook_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
         self.processes: list[subprocess.Popen[bytes]] = []
         # What the shell sets counts (POLLS_PER_SECOND, CALL_SLOTS, …), what .env sets does not.
-        self.environment = services.environment() | os.environ | self._own_settings()
+        defaults = services.environment() | {"POLLS_PER_SECOND": POLLS_PER_SECOND}
+        self.environment = defaults | os.environ | self._own_settings()
 
     def _own_settings(self) -> dict[str, str]:
         return {

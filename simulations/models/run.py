@@ -20,6 +20,9 @@ class RunQuerySet(models.QuerySet["Run"]):
     def to_discard(self) -> "RunQuerySet":
         return self.filter(discard_due_at__isnull=False)
 
+    def discard_due(self) -> "RunQuerySet":
+        return self.filter(discard_due_at__lte=Now())
+
     def discard(self, fault: "Run.Fault", after: timedelta = timedelta(0)) -> int:
         """Marks runs that nobody wants: each is ended upstream, if it is there."""
         return self.filter(finished_at=None).update(

@@ -49,6 +49,10 @@ class SimulationQuerySet(models.QuerySet["Simulation"]):
         """Admitted and not over; a constraint says that these are the rows with a `due_at`."""
         return self.filter(due_at__isnull=False)
 
+    def fenced(self, pk: uuid.UUID, step_number: int) -> "SimulationQuerySet":
+        """The row, as long as nobody claimed it since this step and it is not over."""
+        return self.active().filter(pk=pk, step_number=step_number)
+
     def due(self) -> "SimulationQuerySet":
         return self.filter(due_at__lte=Now())
 
@@ -276,15 +280,22 @@ class Simulation(models.Model):
         """Whether its run is being ended upstream."""
         return bool(self.stop_reason) and not self.is_terminal
 
+    # What `is_polled` says, for queries.
+    POLLED = Q(status=Status.RUNNING, stop_reason="", awaits_outputs=False)  # noqa: DJ012
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether its next step is no more than to ask how its run stands."""
+        return self.status == Status.RUNNING and not (self.stop_reason or self.awaits_outputs)
+
     @property
     def seconds_until_due(self) -> int:
         """When asking again is worth it, for Retry-After and page refreshes: 1 to 5."""
         if self.due_at is None:
             return 1
         seconds = round((self.due_at - timezone.now()).total_seconds())
-        is_poll = self.status == Status.RUNNING and not (self.stop_reason or self.awaits_outputs)
         # Else what lies far ahead is the lease of a call under way.
-        is_planned = is_poll or self.failed_attempts or seconds <= 5
+        is_planned = self.is_polled or self.failed_attempts or seconds <= 5
         return max(1, min(5, seconds)) if is_planned else 1
 
     @property

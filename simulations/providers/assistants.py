@@ -66,14 +66,14 @@ class AssistantsProvider:
         return OpenedTurn(thread_id, message_id or self._post_message(thread_id, turn))
 
     def start_run(self, turn: Turn) -> RunSnapshot:
-        body, _ = call_json(
+        body, headers = call_json(
             self.runs.create,
             turn.conversation_id,
             assistant_id=turn.assistant_id,
             metadata=turn.metadata,
             timeout=CREATE_TIMEOUT,
         )
-        return read_run(body)
+        return read_run(body, poll_after(headers))
 
     def find_run(self, turn: Turn) -> RunSnapshot | None:
         body, _ = call_json(self.runs.list, turn.conversation_id, order="desc", limit=20)
@@ -94,7 +94,7 @@ class AssistantsProvider:
     def send_outputs(self, run: RunReference, outputs: Sequence[ToolOutput]) -> RunSnapshot:
         sent = [{"tool_call_id": output.call_id, "output": output.output} for output in outputs]
         try:
-            body, _ = call_json(
+            body, headers = call_json(
                 self.runs.submit_tool_outputs,
                 run.run_id,
                 thread_id=run.conversation_id,
@@ -105,7 +105,7 @@ class AssistantsProvider:
             if error.status not in {400, 409}:
                 raise
             return self.fetch_run(run)
-        return read_run(body)
+        return read_run(body, poll_after(headers))
 
     def cancel_run(self, run: RunReference) -> RunSnapshot:
         try:

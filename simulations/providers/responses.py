@@ -76,7 +76,7 @@ class ResponsesProvider:
             {"type": OUTPUT, "call_id": sent.call_id, "output": sent.output}
             for sent in turn.tool_outputs
         ]
-        body, _ = call_json(
+        body, headers = call_json(
             self.responses.create,
             model=turn.model,
             instructions=turn.instructions,
@@ -92,7 +92,7 @@ class ResponsesProvider:
             safety_identifier=turn.safety_identifier,
             timeout=CREATE_TIMEOUT,
         )
-        return read_response(body)
+        return read_response(body, poll_after(headers))
 
     def find_run(self, turn: Turn) -> RunSnapshot | None:
         """There is no list of responses: a run shows by a webhook, or by the answer it left."""
@@ -100,20 +100,23 @@ class ResponsesProvider:
 
     def _find_hinted(self, turn: Turn) -> RunSnapshot | None:
         for run_id in turn.hinted_run_ids:
-            body = self._retrieve_hinted(run_id)
+            body, wait = self._retrieve_hinted(run_id)
             if (body.get("metadata") or {}).items() >= turn.metadata.items():
-                return read_response(body)
+                return read_response(body, wait)
         return None
 
-    def _retrieve_hinted(self, run_id: str) -> dict[str, Any]:
-        """Empty where it is unknown here: another application's, or deleted since."""
+    def _retrieve_hinted(self, run_id: str) -> tuple[dict[str, Any], float | None]:
+        """A response, and after how many seconds to ask for it again, if it says so.
+
+        Empty where it is unknown here: another application's, or deleted since.
+        """
         try:
-            body, _ = call_json(self.responses.retrieve, run_id)
+            body, headers = call_json(self.responses.retrieve, run_id)
         except ProviderError as error:
             if error.status != 404:
                 raise
-            return {}
-        return body
+            return {}, None
+        return body, poll_after(headers)
 
     def _find_answer(self, turn: Turn) -> RunSnapshot | None:
         after = {"after": turn.anchor} if turn.anchor else {}

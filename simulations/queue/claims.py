@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, QuerySet, When
-from django.db.models.functions import Least, Now
+from django.db.models import Case, F, QuerySet, When
+from django.db.models.functions import Now
 
-from simulations.models import Agent, Run, Simulation, Status
+from simulations.models import Agent, Run, Simulation
 from simulations.prepared import PreparedUpdate, Update
-from simulations.queue.pacing import Pacing, has_webhooks
+from simulations.queue.pacing import Pacing, next_poll
 
 # All that asking for a run needs; queries and prompts stay where they are.
 POLL_FIELDS = [
@@ -51,7 +51,6 @@ DUE_FIRST = (
 WITH_DETAILS = Simulation.objects.select_related(
     "owner", "assistant", "conversation", "run"
 ).with_assistant_revision()
-IS_POLL = Q(status=Status.RUNNING, stop_reason="", awaits_outputs=False)
 
 
 class Work(NamedTuple):
@@ -75,7 +74,7 @@ def _questions(vendor: str) -> tuple[str, list[Any]]:
     waiting: list[QuerySet[Any]] = [
         Simulation.objects.due(),
         Simulation.objects.queued(),
-        Run.objects.to_discard().filter(discard_due_at__lte=Now()),
+        Run.objects.discard_due(),
         Agent.objects.due(),
     ]
     parts = [rows.query.exists().get_compiler(connection=connection).as_sql() for rows in waiting]
@@ -94,10 +93,7 @@ def claim(limit: int, pacing: Pacing, under_way: Collection[UUID] = ()) -> list[
         for protocol in {row.conversation.protocol for row in claimed}:
             rows = [row.pk for row in claimed if row.conversation.protocol == protocol]
             interval = timedelta(seconds=pacing.interval_of(protocol))
-            if has_webhooks(protocol):
-                take_hooked(rows, settings.STEP_LEASE, interval, settings.RUN_TIMEOUT)
-            else:
-                take(rows, settings.STEP_LEASE, interval)
+            take(rows, settings.STEP_LEASE, interval, settings.RUN_TIMEOUT)
         for row in claimed:
             row.step_number += 1
         # Before the claim is committed: what is cancelled from then on is fenced off.
@@ -105,31 +101,16 @@ def claim(limit: int, pacing: Pacing, under_way: Collection[UUID] = ()) -> list[
 
 
 @PreparedUpdate
-def take(rows: list[UUID], lease: timedelta, interval: timedelta) -> Update:
-    return taking(rows, lease, Now() + interval)
-
-
-@PreparedUpdate
-def take_hooked(
-    rows: list[UUID], lease: timedelta, interval: timedelta, run_timeout: timedelta
-) -> Update:
-    """With webhooks polls are sparse, but the deadline is kept all the same."""
-    later = Now() + interval
-    deadline = F("round_started_at") + run_timeout
-    is_to_come = Q(round_started_at__gt=Now() - run_timeout)
-    next_poll = Case(When(is_to_come, then=Least(later, deadline)), default=later)
-    return taking(rows, lease, next_poll)
-
-
-def taking(rows: list[UUID], lease: timedelta, next_poll: Any) -> Update:
-    due_at = Case(When(IS_POLL, then=next_poll), default=Now() + lease)
+def take(rows: list[UUID], lease: timedelta, interval: timedelta, run_timeout: timedelta) -> Update:
+    polled = When(Simulation.POLLED, then=next_poll(interval, run_timeout))
+    due_at = Case(polled, default=Now() + lease)
     changes = {"due_at": due_at, "step_number": F("step_number") + 1}
     return Update(Simulation.objects.filter(pk__in=rows), changes)
 
 
 def _with_details(claimed: list[Simulation]) -> list[Simulation]:
     """The rows that are more than polled, whole."""
-    others = [row for row in claimed if not is_poll(row)]
+    others = [row for row in claimed if not row.is_polled]
     whole = WITH_DETAILS.in_bulk([row.pk for row in others])
     for row in others:
         whole[row.pk].claimed_at = row.claimed_at
@@ -137,13 +118,9 @@ def _with_details(claimed: list[Simulation]) -> list[Simulation]:
     return [whole.get(row.pk, row) for row in claimed]
 
 
-def is_poll(row: Simulation) -> bool:
-    return row.status == Status.RUNNING and not (row.stop_reason or row.awaits_outputs)
-
-
 def claim_unwanted(limit: int, under_way: Collection[UUID] = ()) -> list[Run]:
     """Takes up to `limit` runs that are to be ended upstream."""
-    due = Run.objects.to_discard().filter(discard_due_at__lte=Now()).exclude(pk__in=under_way)
+    due = Run.objects.discard_due().exclude(pk__in=under_way)
     with transaction.atomic():
         locked = due.select_for_update(skip_locked=True).order_by("discard_due_at")
         ids = list(locked.values_list("pk", flat=True)[:limit])

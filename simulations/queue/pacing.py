@@ -5,12 +5,14 @@ from collections import defaultdict, deque
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models.functions import Now
+from django.db.models import Case, F, Q, When
+from django.db.models.functions import Least, Now
 
-from simulations.models import Simulation, Status
+from simulations.models import Simulation
 
 MIN_INTERVAL = 1.2
-MAX_INTERVAL = 2.7
+# However many runs there are, and however late a provider wants to be asked again.
+MAX_INTERVAL = 30.0
 # Between polls, where webhooks tell of a run's end and polling is the safety net.
 SPARSE_INTERVAL = 30.0
 
@@ -37,10 +39,13 @@ class Pacing:
 
     @property
     def interval(self) -> float:
-        """Seconds between two polls of a run that only polls tell of."""
+        """Seconds between two polls of a run that only polls tell of.
+
+        In each interval, at most as many runs are due as POLLS_PER_SECOND allows for.
+        """
         now = time.monotonic()
         if now - self._counted_at > COUNTED_EVERY:
-            self._interval = poll_interval(count_polled())
+            self._interval = poll_interval(count_polled(self._interval))
             self._counted_at = now
         return self._interval
 
@@ -71,13 +76,27 @@ def has_webhooks(protocol: str) -> bool:
     return bool(settings.OPENAI_WEBHOOK_SECRET) and protocol == "responses"
 
 
-def count_polled() -> int:
-    """Runs that will be asked for within the longest interval; others are in their quiet time."""
-    soon = Now() + timedelta(seconds=MAX_INTERVAL)
-    return Simulation.objects.filter(status=Status.RUNNING, due_at__lte=soon).count()
+def count_polled(seconds: float) -> int:
+    """Runs that will be asked for within so long; others are in their quiet time."""
+    soon = Now() + timedelta(seconds=seconds)
+    return Simulation.objects.filter(Simulation.POLLED, due_at__lte=soon).count()
 
 
 def poll_interval(polled: int) -> float:
     """Seconds: 1.2 while the load is small, longer when it would exceed POLLS_PER_SECOND."""
     wanted = polled / settings.POLLS_PER_SECOND
     return min(max(wanted, MIN_INTERVAL), MAX_INTERVAL)
+
+
+def first_wait(named: float | None, planned: float) -> timedelta:
+    """From the beginning of a round to the first poll of it: as the provider has `named` it, else
+    as `planned` (seconds); at the deadline at the latest."""
+    return min(timedelta(seconds=min(named or planned, MAX_INTERVAL)), settings.RUN_TIMEOUT)
+
+
+def next_poll(wait: timedelta, run_timeout: timedelta) -> Case:
+    """When a run that was polled just now is due again: at its deadline, if that comes first."""
+    later = Now() + wait
+    deadline = F("round_started_at") + run_timeout
+    is_to_come = Q(round_started_at__gt=Now() - run_timeout)
+    return Case(When(is_to_come, then=Least(later, deadline)), default=later)

@@ -82,9 +82,7 @@ class Step(ABC):
 
     def fenced(self) -> SimulationQuerySet:
         """The row, as long as nobody claimed it since."""
-        return Simulation.objects.active().filter(
-            pk=self.simulation.pk, step_number=self.simulation.step_number
-        )
+        return Simulation.objects.fenced(self.simulation.pk, self.simulation.step_number)
 
     def reschedule(self, delay: timedelta, **fields: Any) -> None:
         self.fenced().update(due_at=Now() + delay, **fields)
@@ -147,5 +145,4 @@ class Step(ABC):
 
 @PreparedUpdate
 def give_back(pk: UUID, step_number: int) -> Update:
-    row = Simulation.objects.active().filter(pk=pk, step_number=step_number)
-    return Update(row, {"due_at": Now()})
+    return Update(Simulation.objects.fenced(pk, step_number), {"due_at": Now()})

@@ -15,11 +15,11 @@ from simulations.providers.base import (
     RunSnapshot,
     RunState,
 )
+from simulations.queue.pacing import MAX_INTERVAL, first_wait, next_poll
 from simulations.steps.base import BUSY_WAIT, Step
 from simulations.turns.building import tool_outputs
 from simulations.turns.failures import describe_forgotten, describe_refusal
 from simulations.turns.outcomes import (
-    MAX_POLL_WAIT,
     fail_simulation,
     settle,
     settle_stopped,
@@ -101,8 +101,9 @@ class FetchRun(RunningStep):
             settle(self.simulation, self.simulation.run, result)
         elif not self.stop_after(settings.RUN_TIMEOUT) and self._is_unexpected(result):
             self.forget_refusals()
-            wait = min(result.poll_after or self.interval, MAX_POLL_WAIT)
-            self.reschedule(timedelta(seconds=wait), failed_attempts=0)
+            wait = timedelta(seconds=min(result.poll_after or self.interval, MAX_INTERVAL))
+            due_at = next_poll(wait, settings.RUN_TIMEOUT)
+            self.fenced().update(due_at=due_at, failed_attempts=0)
         return None
 
     def _is_unexpected(self, result: RunSnapshot) -> bool:
@@ -164,12 +165,13 @@ class SendOutputs(RunningStep):
 
     def apply(self, result: RunSnapshot) -> Step | None:
         self.forget_refusals()
-        wait = self.interval if result.state is RunState.ACTIVE else 0.0
+        is_active = result.state is RunState.ACTIVE
+        wait = first_wait(result.poll_after, self.interval) if is_active else timedelta(0)
         this_round = self.row().filter(tool_rounds=self.simulation.tool_rounds)
         this_round.filter(awaits_outputs=True, stop_reason="").update(
             awaits_outputs=False,
             round_started_at=Now(),
-            due_at=Now() + timedelta(seconds=wait),
+            due_at=Now() + wait,
             failed_attempts=0,
         )
         return None

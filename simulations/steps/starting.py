@@ -113,7 +113,7 @@ class OpenTurn(StartingStep):
 
 @PreparedUpdate
 def save_prompt(pk: UUID, step_number: int, prompt: str) -> Update:
-    row = Simulation.objects.active().filter(pk=pk, step_number=step_number)
+    row = Simulation.objects.fenced(pk, step_number)
     return Update(row.filter(prompt=""), {"prompt": prompt})
 
 
@@ -122,7 +122,7 @@ insert_citations = PreparedInsert(Citation)
 
 @PreparedUpdate
 def save_opened_turn(pk: UUID, step_number: int, anchor: str) -> Update:
-    row = Simulation.objects.active().filter(pk=pk, step_number=step_number)
+    row = Simulation.objects.fenced(pk, step_number)
     return Update(row, {"turn_anchor": anchor, "opened_at": Now(), "failed_attempts": 0})
 
 
@@ -243,7 +243,7 @@ class StartRun(StartingStep):
 
 @PreparedUpdate
 def write_first_intent(pk: UUID, step_number: int, run: UUID, lease: timedelta) -> Update:
-    row = Simulation.objects.active().filter(pk=pk, step_number=step_number)
+    row = Simulation.objects.fenced(pk, step_number)
     changes = {"run": run, "due_at": Now() + lease}
     return Update(row.filter(stop_reason="", run=None), changes)
 

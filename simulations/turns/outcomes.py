@@ -27,7 +27,7 @@ from simulations.monitoring.pulse import pulse
 from simulations.prepared import PreparedUpdate, Update
 from simulations.providers import continues_runs
 from simulations.providers.base import RunSnapshot, RunState, TokenUsage
-from simulations.queue.pacing import has_webhooks
+from simulations.queue.pacing import first_wait, has_webhooks
 from simulations.sanitizing.cleaner import presentable
 from simulations.turns.failures import describe_end, describe_stop
 from simulations.turns.tools import MAX_CALLS, MAX_ROUNDS, TOO_MANY_CALLS
@@ -35,8 +35,6 @@ from simulations.turns.tools import MAX_CALLS, MAX_ROUNDS, TOO_MANY_CALLS
 logger = logging.getLogger(__name__)
 
 NO_USAGE = TokenUsage()
-# Seconds: however late a provider wants to be asked again.
-MAX_POLL_WAIT = 30.0
 # Characters that are kept of what a provider says of a failure.
 LONGEST_DETAIL = 10_000
 
@@ -54,11 +52,11 @@ def accept_run(
     A run that nobody wants any more is marked to be ended upstream.
     """
     is_active = result.state is RunState.ACTIVE
-    delay = min(result.poll_after or first_look, MAX_POLL_WAIT) if is_active else 0.0
+    delay = first_wait(result.poll_after, first_look) if is_active else timedelta(0)
     row = Simulation.objects.filter(pk=simulation.pk)
     with transaction.atomic():
         begin = begin_first_round if run.round == 1 else begin_later_round
-        is_wanted = begin(simulation.pk, run.pk, run.round - 1, timedelta(seconds=delay))
+        is_wanted = begin(simulation.pk, run.pk, run.round - 1, delay)
         _save_id(run, result.id, adopted)
         if not is_wanted:
             _accept_in_vain(row, run, result.id)

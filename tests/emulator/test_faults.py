@@ -268,6 +268,8 @@ def test_polls_can_name_their_interval(emulator, client, ask):
     emulator.control(poll_after_ms=300)
     raw = client.responses.with_raw_response.retrieve(run.id)
     assert raw.headers["openai-poll-after-ms"] == "300"
+    created = client.responses.with_raw_response.create(model="gpt-5.1", input="?", background=True)
+    assert created.headers["openai-poll-after-ms"] == "300"
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer ", "Basic abc", "Bearer sk-invalid"])

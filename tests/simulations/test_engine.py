@@ -12,9 +12,11 @@ from knowledge.models import Article
 from simulations import services
 from simulations.engine import Engine
 from simulations.models import Assistant, Run, Simulation, Status
+from simulations.queue import pacing
 from simulations.queue.admission import admit
 from simulations.queue.claims import claim
 from simulations.queue.pacing import (
+    COUNTED_EVERY,
     ENOUGH_RUNS,
     LONGEST_QUIET,
     MIN_INTERVAL,
@@ -386,13 +388,55 @@ def test_a_claimed_row_is_not_claimed_again(analyst: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("in_flight", "seconds"), [(0, 1.2), (72, 1.2), (120, 2.0), (162, 2.7), (10_000, 2.7)]
+    ("budget", "polled", "seconds"),
+    [
+        (60, 0, 1.2),
+        (60, 72, 1.2),
+        (60, 120, 2.0),
+        (15, 300, 20.0),
+        (15, 450, 30.0),
+        (15, 900, 30.0),
+    ],
 )
 def test_the_poll_interval_grows_with_the_load(
-    in_flight: int, seconds: float, settings: Settings
+    budget: float, polled: int, seconds: float, settings: Settings
 ) -> None:
-    settings.POLLS_PER_SECOND = 60
-    assert poll_interval(in_flight) == pytest.approx(seconds)
+    settings.POLLS_PER_SECOND = budget
+    assert poll_interval(polled) == pytest.approx(seconds)
+
+
+def test_the_interval_stays_while_the_load_fills_it(
+    emulator: EmulatorProcess,
+    engine: Engine,
+    analyst: User,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.POLLS_PER_SECOND = 0.5
+    emulator.control(latency=600)
+    for _ in range(3):
+        start(engine, services.submit(analyst, QUERY))
+    clock, paced = 1_000.0, Pacing()
+    monkeypatch.setattr(pacing.time, "monotonic", lambda: clock)
+    for due_in, interval in [(1, 6.0), (5, 6.0), (7, MIN_INTERVAL)]:
+        due_at = timezone.now() + timedelta(seconds=due_in)
+        Simulation.objects.filter(Simulation.POLLED).update(due_at=due_at)
+        clock += COUNTED_EVERY + 1
+        assert paced.interval == pytest.approx(interval)
+
+
+@pytest.mark.parametrize(("named", "expected"), [(None, 1.2), (7, 7), (3_600, 30)])
+def test_the_provider_names_the_first_poll_when_it_accepts_a_run(
+    emulator: EmulatorProcess,
+    engine: Engine,
+    analyst: User,
+    named: float | None,
+    expected: float,
+) -> None:
+    emulator.control(latency=600, poll_after_ms=named and named * 1000)
+    simulation = start(engine, services.submit(analyst, QUERY))
+    wait = (simulation.due_at - simulation.round_started_at).total_seconds()
+    assert wait == pytest.approx(expected, abs=0.01)
 
 
 def test_the_load_is_what_will_soon_be_polled(

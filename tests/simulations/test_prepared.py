@@ -75,7 +75,7 @@ def test_lists_may_have_any_length(analyst: User) -> None:
     Simulation.objects.update(admitted_at=Now(), due_at=Now())
     second = timedelta(seconds=1)
     for count in (1, 3, 2, 3):
-        assert take(rows[:count], second, second) == count
+        assert take(rows[:count], second, second, second) == count
     steps = Simulation.objects.in_bulk(rows)
     assert [steps[pk].step_number for pk in rows] == [4, 3, 2]
 

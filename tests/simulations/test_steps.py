@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections
 from django.db.models.functions import Now
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import User
 from simulations import services
@@ -213,6 +213,33 @@ def test_a_poll_that_finds_nothing_new_writes_nothing(
         step.apply(ACCEPTED)
     claimed = Simulation.objects.get(pk=running.pk)
     assert timedelta(0) < claimed.due_at - timezone.now() <= timedelta(seconds=MIN_INTERVAL)
+
+
+@pytest.mark.parametrize(("age", "due"), [(50, 80), (80, 90), (100, 130)])
+def test_a_late_next_poll_falls_on_the_deadline_that_is_to_come(
+    running: Simulation, settings: Settings, age: int, due: int
+) -> None:
+    settings.RUN_TIMEOUT = timedelta(seconds=90)
+    settings.POLLS_PER_SECOND = 1 / 30
+    started_at = timezone.now() - timedelta(seconds=age)
+    row = Simulation.objects.filter(pk=running.pk)
+    row.update(round_started_at=started_at, due_at=Now())
+    [claimed] = claim(1, Pacing())
+    by_claim = row.get().due_at - started_at
+    assert by_claim.total_seconds() == pytest.approx(due, abs=1)
+    if age < 90:
+        fetch(claimed).apply(replace(ACCEPTED, poll_after=3_600))
+        by_poll = row.get().due_at - started_at
+        assert by_poll.total_seconds() == pytest.approx(due, abs=1)
+
+
+def test_queries_and_rows_agree_on_what_is_only_polled(running: Simulation) -> None:
+    row = Simulation.objects.filter(pk=running.pk)
+    for status in (Status.PENDING, Status.RUNNING):
+        for stop_reason in ("", "cancel"):
+            for awaits_outputs in (False, True):
+                row.update(status=status, stop_reason=stop_reason, awaits_outputs=awaits_outputs)
+                assert row.get().is_polled is row.filter(Simulation.POLLED).exists()
 
 
 def test_a_poll_after_failed_ones_is_a_fresh_start(running: Simulation) -> None:

@@ -337,6 +337,19 @@ def test_outputs_that_never_get_through_end_it(
 
 
 @pytest.mark.usefixtures("assistants")
+def test_the_provider_names_the_next_poll_when_it_takes_the_outputs(
+    emulator: EmulatorProcess, engine: Engine, analyst: User
+) -> None:
+    simulation = services.submit(analyst, asking())
+    take_steps_until(engine, awaiting_outputs)
+    emulator.control(latency=600, poll_after_ms=7_000)
+    take_steps_until(engine, lambda: not awaiting_outputs())
+    simulation.refresh_from_db()
+    wait = (simulation.due_at - simulation.round_started_at).total_seconds()
+    assert wait == pytest.approx(7, abs=0.01)
+
+
+@pytest.mark.usefixtures("assistants")
 def test_a_run_forgotten_while_it_waited_for_outputs_is_lost(
     emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User
 ) -> None:
