@@ -1,6 +1,6 @@
-// What the pages do beyond forms and links: parts in flight ask for news of themselves, a question
-// counts its characters, a text shows what it brings, an answer is copied. Without this file all of
-// it can still be done; pages in flight then reload themselves.
+// What the pages do beyond forms and links: parts in flight ask for news of themselves, a form is sent
+// once, a question counts its characters, a text shows what it brings, an answer or a token is copied.
+// Without this file all of it can still be done; pages in flight then reload themselves.
 
 const announcer = document.getElementById("announcer");
 
@@ -107,8 +107,23 @@ setInterval(() => {
   }
 }, 1000);
 
+// --- Forms ----------------------------------------------------------------------------------------
+// A second click sends nothing twice.
+
+for (const form of document.querySelectorAll("form[data-once]")) {
+  let isSent = false;
+  form.addEventListener("submit", (event) => {
+    if (isSent) event.preventDefault();
+    isSent = true;
+  });
+  // Coming back by the Back button finds the page as it was left.
+  window.addEventListener("pageshow", () => {
+    isSent = false;
+  });
+}
+
 // --- A question -----------------------------------------------------------------------------------
-// Counts as the server does, and keeps a second click from asking twice.
+// Counts as the server does.
 
 function count(question) {
   const limit = Number(question.dataset.limit);
@@ -149,15 +164,6 @@ for (const form of document.querySelectorAll("form[data-question]")) {
   question.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
-  let isSent = false;
-  form.addEventListener("submit", (event) => {
-    if (isSent) event.preventDefault();
-    isSent = true;
-  });
-  // Coming back by the Back button finds the page as it was left.
-  window.addEventListener("pageshow", () => {
-    isSent = false;
-  });
 }
 
 // --- What a text brings ---------------------------------------------------------------------------
@@ -191,14 +197,24 @@ if (preview) {
   }
 }
 
-// --- An answer ------------------------------------------------------------------------------------
-// Copied with its tables and lists for a word processor, and as text for everything else.
+// --- Copying --------------------------------------------------------------------------------------
+// An answer goes with its tables and lists for a word processor, and as text for everything else; a
+// field, such as a new token's, as its text.
 
 function blob(type, text) {
   return new Blob([text], { type });
 }
 
+function isField(element) {
+  return element.localName === "textarea";
+}
+
 async function copy(element) {
+  if (isField(element)) {
+    element.select();
+    await navigator.clipboard.writeText(element.value);
+    return;
+  }
   const parts = {
     "text/html": blob("text/html", element.innerHTML),
     "text/plain": blob("text/plain", element.innerText),
@@ -213,13 +229,15 @@ document.addEventListener("click", async ({ target }) => {
     window.print();
     return;
   }
+  const element = document.getElementById(button.dataset.copies);
   try {
-    await copy(document.getElementById(button.dataset.copies));
+    await copy(element);
     announce("The answer is copied.");
     button.textContent = "Copied";
   } catch {
-    announce("This browser does not let the page copy. Mark the answer and copy it by hand.");
-    button.textContent = "Can’t copy here";
+    // Over plain http there is no clipboard. A field is selected by now.
+    announce("This browser does not let the page copy. Select the answer and copy it by hand.");
+    button.textContent = isField(element) ? `Press ${isMac() ? "⌘" : "Ctrl+"}C` : "Can’t copy here";
   }
   setTimeout(() => {
     button.textContent = "Copy";
