@@ -1,8 +1,5 @@
-from typing import Any
-
 from django.contrib.auth import authenticate, user_logged_in
 from django.http import HttpRequest
-from rest_framework import serializers
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,45 +12,7 @@ from accounts.models import ApiToken, User
 from accounts.second_factor import CodeRequired, SecondFactorMissing, verify
 from config.errors import Unauthorized
 from config.requests import check_empty
-
-
-class StrictSerializer(serializers.Serializer):
-    """Refuses fields it doesn't know, by name: a misspelt field is not silently ignored."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"Unknown field. Use: {known}."] for name in unknown}
-            )
-        return super().to_internal_value(data)
-
-
-class TextField(serializers.CharField):
-    """Text only: the framework's own field would take a number for its digits."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class WholeNumberField(serializers.IntegerField):
-    """Numbers only: the framework's own field would take a text of digits."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, str | bool):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class FlagField(serializers.BooleanField):
-    """true or false only: the framework's own field would take "yes" and 1 too."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
+from config.serializers import StrictSerializer, TextField
 
 
 class LoginSerializer(StrictSerializer):

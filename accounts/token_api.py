@@ -7,9 +7,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import contract
-from accounts.api import StrictSerializer, TextField, WholeNumberField
 from accounts.models import ApiToken
 from config.errors import Forbidden, NotFound
+from config.serializers import StrictSerializer, TextField, WholeNumberField
 
 PRIVATE = {"Cache-Control": "no-store"}
 

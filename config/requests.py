@@ -27,7 +27,7 @@ def check_empty(request: Request) -> None:
         )
 
 
-def is_known(request: Request, etag: str) -> bool:
+def matches_if_none_match(request: Request, etag: str) -> bool:
     """Whether If-None-Match says that the client has it; compared weakly (RFC 9110)."""
     known = parse_etags(request.headers.get("If-None-Match", ""))
     return "*" in known or etag in known or etag.removeprefix("W/") in known

@@ -7,9 +7,9 @@ from rest_framework.decorators import api_view, permission_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import StrictSerializer, TextField
 from accounts.permissions import HasKnowledgeBase
 from config.requests import read_parameters
+from config.serializers import StrictSerializer, TextField
 from knowledge import contract
 from knowledge.search.articles import LAST_PAGE, Hit, search_articles
 from knowledge.search.highlights import Fragment

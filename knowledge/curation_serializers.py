@@ -3,12 +3,11 @@
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as ModelError
-from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.serializers import ValidationError
 
-from accounts.api import FlagField, StrictSerializer, TextField, WholeNumberField
+from config.serializers import PageParameters, TextField, WholeNumberField, WriteSerializer
 from knowledge.models import (
     MAX_POSITION,
     Article,
@@ -34,26 +33,6 @@ class StatusField(serializers.ChoiceField):
 @extend_schema_field({"type": "array", "items": {"type": "string", "maxLength": 50}})
 class TagsField(serializers.JSONField):
     """A list of texts."""
-
-
-class WriteSerializer(StrictSerializer, serializers.ModelSerializer):
-    """Refuses to be given what can't be set, which the framework would pass over."""
-
-    serializer_field_mapping: ClassVar = serializers.ModelSerializer.serializer_field_mapping | {
-        models.BooleanField: FlagField
-    }
-
-    def to_internal_value(self, data: Any) -> Any:
-        given = self.fields.keys() & data if isinstance(data, dict) else set()
-        if fixed := sorted(name for name in given if self.fields[name].read_only):
-            raise ValidationError({name: ["This can't be set. Leave it out."] for name in fixed})
-        return super().to_internal_value(data)
-
-    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
-        """What is the same already is not saved."""
-        if any(getattr(instance, name) != value for name, value in validated_data.items()):
-            return super().update(instance, validated_data)
-        return instance
 
 
 class ArticleSerializer(WriteSerializer):
@@ -126,19 +105,11 @@ class KeywordSerializer(WriteSerializer):
         return keyword
 
 
-class PageParameters(StrictSerializer):
-    cursor = TextField(required=False)
-
-
-class ArticleFilters(StrictSerializer):
-    """What a list's address may ask for."""
-
+class ArticleFilters(PageParameters):
     category = TextField(required=False)
     tag = TextField(required=False)
     status = StatusField(required=False)
-    cursor = TextField(required=False)
 
 
-class KeywordFilters(StrictSerializer):
+class KeywordFilters(PageParameters):
     article = TextField(required=False)
-    cursor = TextField(required=False)

@@ -6,9 +6,9 @@ from rest_framework.decorators import api_view, permission_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import FlagField, StrictSerializer, TextField
 from accounts.models import Role
 from accounts.permissions import HasKnowledgeBase, check_role
+from config.serializers import FlagField, StrictSerializer, TextField
 from knowledge import contract
 from knowledge.preview import Preview, PreviewArticle, PreviewKeyword, preview
 

@@ -11,10 +11,10 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from accounts.api import FlagField, StrictSerializer, TextField
 from accounts.permissions import HasSimulations
 from config.links import link_here, link_to
-from config.requests import check_empty, is_known, read_parameters
+from config.requests import check_empty, matches_if_none_match, read_parameters
+from config.serializers import FlagField, StrictSerializer, TextField
 from simulations import contract, services
 from simulations.documents.manifest import build_manifest
 from simulations.listing.filters import SimulationFilters, matching
@@ -85,7 +85,7 @@ class SimulationView(APIView):
     @contract.read_simulation
     def get(self, request: Request, pk: UUID) -> Response:
         reading = read_simulation(request.user, pk)
-        return shown(reading, status=304 if is_known(request, reading.etag) else 200)
+        return shown(reading, status=304 if matches_if_none_match(request, reading.etag) else 200)
 
 
 class ManifestView(APIView):

@@ -8,18 +8,16 @@ from django.db import models
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
-from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 
-from accounts.api import TextField
 from accounts.models import User
 from accounts.permissions import IsAdmin
 from config.requests import check_empty, read_parameters
-from knowledge.curation_api import POSITION, CuratedView, check_cursor, created, page_of, save
-from knowledge.curation_serializers import PageParameters, WriteSerializer
+from config.resources import ItemView, ResourcePagination, created, page_of, save
+from config.serializers import PageParameters, TextField, WriteSerializer
 from simulations import services
 from simulations.agents import contract
 from simulations.api import AssistantField, accepted, read_idempotency_key
@@ -95,16 +93,11 @@ class AgentRunSerializer(serializers.ModelSerializer):
         fields = ["id", "since", "at", "times", "started_by", "skipped", "simulation", "status"]
 
 
-class AgentPagination(CursorPagination):
-    page_size = 25
+class AgentPagination(ResourcePagination):
     ordering = ("id",)
 
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        read_parameters(PageParameters, request)
-        return check_cursor(self, super().decode_cursor(request), POSITION)
 
-
-class AgentRunPagination(AgentPagination):
+class AgentRunPagination(ResourcePagination):
     ordering = ("-id",)
 
 
@@ -113,6 +106,7 @@ class AgentsView(APIView):
     permission_classes = [IsAdmin]
 
     def get(self, request: Request) -> Response:
+        read_parameters(PageParameters, request)
         agents = Agent.objects.select_related("owner")
         return page_of(self, AgentPagination(), agents, AgentSerializer)
 
@@ -123,18 +117,13 @@ class AgentsView(APIView):
 
 
 @extend_schema_view(**contract.one_agent(AgentSerializer))
-class AgentView(CuratedView):
+class AgentView(ItemView):
+    permission_classes = [IsAdmin]
     serializer = AgentSerializer
     taken: ClassVar = NAME_TAKEN
 
-    def get_permissions(self) -> list[Any]:
-        return [IsAdmin()]
-
     def rows(self) -> models.QuerySet[Agent]:
         return Agent.objects.all()
-
-    def remove(self, agent: Agent) -> None:
-        agent.delete()
 
 
 class AgentRunsView(APIView):
@@ -142,6 +131,7 @@ class AgentRunsView(APIView):
 
     @contract.agent_runs(AgentRunSerializer, PageParameters)
     def get(self, request: Request, pk: int) -> Response:
+        read_parameters(PageParameters, request)
         runs = get_object_or_404(Agent, pk=pk).runs.select_related("started_by", "simulation")
         return page_of(self, AgentRunPagination(), runs, AgentRunSerializer)
 

@@ -14,11 +14,17 @@ from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 
-from accounts.api import FlagField, StrictSerializer, TextField, WholeNumberField
 from accounts.permissions import IsAdmin
 from config.requests import read_parameters
-from knowledge.curation_api import CuratedView, KeywordPagination, created, page_of, save
-from knowledge.curation_serializers import PageParameters, WriteSerializer
+from config.resources import ItemView, ResourcePagination, created, page_of, save
+from config.serializers import (
+    FlagField,
+    PageParameters,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+    WriteSerializer,
+)
 from simulations.answer_rules import contract
 from simulations.answer_rules.current import current_rules
 from simulations.answer_rules.preview import Effects, TextPreview, preview_latest, preview_text
@@ -109,7 +115,8 @@ class PreviewSerializer(StrictSerializer):
     rules = TrialRuleSerializer(many=True, max_length=MAX_RULES, required=False)
 
 
-class RulePagination(KeywordPagination):
+class RulePagination(ResourcePagination):
+    ordering = ("position", "id")
     page_size = MAX_RULES
 
 
@@ -128,18 +135,13 @@ class AnswerRulesView(APIView):
 
 
 @extend_schema_view(**contract.one_rule(AnswerRuleSerializer))
-class AnswerRuleView(CuratedView):
+class AnswerRuleView(ItemView):
+    permission_classes: ClassVar[list[type[BasePermission]]] = [IsAdmin]
     serializer = AnswerRuleSerializer
     taken: ClassVar = {"phrase": [PHRASE_TAKEN]}
 
-    def get_permissions(self) -> list[BasePermission]:
-        return [IsAdmin()]
-
     def rows(self) -> AnswerRuleQuerySet:
         return AnswerRule.objects.all()
-
-    def remove(self, rule: AnswerRule) -> None:
-        rule.delete()
 
 
 class AnswerRulesPreviewView(APIView):

@@ -8,9 +8,9 @@ from django.db import connection
 from django.db.models import BooleanField, F, Func, Q, Value
 from rest_framework import serializers
 
-from accounts.api import StrictSerializer, TextField
 from accounts.models import Role, User
 from config.errors import Forbidden
+from config.serializers import StrictSerializer, TextField
 from knowledge.search.query import MAX_LENGTH, MAX_WORDS, split_words
 from simulations.listing.paging import Cursor
 from simulations.models import (

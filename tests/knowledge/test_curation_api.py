@@ -124,7 +124,7 @@ def test_a_list_is_filtered_and_has_no_texts(curator: ApiClient) -> None:
 @pytest.mark.parametrize(
     ("query", "field", "said"),
     [
-        ("?colour=red", "colour", "Unknown field. Use: category, tag, status, cursor."),
+        ("?colour=red", "colour", "Unknown field. Use: cursor, category, tag, status."),
         ("?status=secret", "status", "Use one of: draft, published, archived."),
         ("?tag=%00", "tag", "Null characters are not allowed."),
     ],
