@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
@@ -231,6 +231,7 @@ def _context(request: HttpRequest, pk: str | UUID) -> dict[str, Any]:
         "is_owner": is_owner,
         "feedback_form": _feedback_form(getattr(simulation, "feedback", None)),
         "can_follow_up": is_owner and _may_be_answered(simulation),
+        "ask_again_token": uuid4(),
         "stage": stage_of(simulation, conversation),
         "poll_after": poll_after([simulation, *earlier, *later]),
         "run_timeout": settings.RUN_TIMEOUT,
