@@ -99,7 +99,7 @@ class Plan:
 class Question:
     """`at`: seconds after the start. `key`: for the header Idempotency-Key.
 
-    `wish`: one of WISHES. `patience`: seconds before a user cancels or asks on.
+    `wish`: one of WISHES. `patience`: seconds before a user cancels or asks a follow-up.
     """
 
     at: float
