@@ -30,7 +30,7 @@ FAILURES = {
     403: Failure("Forbidden", "Forbidden", "No access to module: simulations"),
     404: Failure("NotFound", "NotFound", "There is nothing here"),
     406: Failure("NotAcceptable", "NotAcceptable", "Could not satisfy the request Accept header."),
-    409: Failure("Conflict", "StateForbids", "Only a failed simulation can be retried."),
+    409: Failure("Conflict", "InvalidState", "Only a failed simulation can be retried."),
     412: Failure(
         "PreconditionFailed",
         "PreconditionFailed",

@@ -171,7 +171,7 @@ class SimulationAdmin(WithholdsArticles, ReadOnly, LargeTable, admin.ModelAdmin)
 def try_to_cancel(simulation: Simulation) -> bool:
     try:
         services.cancel(simulation)
-    except services.StateForbids:
+    except services.InvalidState:
         return False
     return True
 

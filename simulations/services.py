@@ -51,7 +51,7 @@ class AgentCannotRun(AppError):
     status_code = 409
 
 
-class StateForbids(AppError):
+class InvalidState(AppError):
     status_code = 409
 
 
@@ -102,12 +102,12 @@ def retry(owner: User, simulation: Simulation, *, idempotency_key: str = "") -> 
     """Asks the same assistant a failed question anew: another simulation, which names the old one.
 
     It goes on in the conversation it was asked in, if that holds earlier answers and the provider
-    still knows it. Raises as `submit` does, and StateForbids for what has not failed or was
+    still knows it. Raises as `submit` does, and InvalidState for what has not failed or was
     retried before.
     """
     _check_owner(owner, simulation)
     if simulation.status != Status.FAILED:
-        raise StateForbids("Only a failed simulation can be retried.")
+        raise InvalidState("Only a failed simulation can be retried.")
     earlier = simulation.conversation.simulations.filter(status=Status.COMPLETED)
     goes_on = simulation.error_code != ErrorCode.CONVERSATION_GONE and earlier.exists()
     return _accept(
@@ -149,7 +149,7 @@ def run_agent(
 def cancel(simulation: Simulation) -> None:
     """Ends what is waiting at once; what is running is first ended at the provider.
 
-    Raises StateForbids for what is over already.
+    Raises InvalidState for what is over already.
     """
     row = Simulation.objects.filter(pk=simulation.pk)
     with transaction.atomic():
@@ -159,7 +159,7 @@ def cancel(simulation: Simulation) -> None:
                 Run.Fault.CANCELLED, after=settings.START_LEASE
             )
         elif not _request_stop(row):
-            raise StateForbids("The simulation is over: there is nothing to cancel.")
+            raise InvalidState("The simulation is over: there is nothing to cancel.")
     simulation.refresh_from_db()
 
 
@@ -168,12 +168,12 @@ def give_feedback(
 ) -> Feedback:
     """Says whether an answer was of use; takes the place of what was said before.
 
-    Raises StateForbids where there is no answer.
+    Raises InvalidState where there is no answer.
     """
     if simulation.owner_id != owner.pk:
         raise Forbidden("Only its owner can say whether the answer was useful.")
     if simulation.status != Status.COMPLETED:
-        raise StateForbids("There is no answer to judge.")
+        raise InvalidState("There is no answer to judge.")
     feedback, _ = Feedback.objects.update_or_create(
         simulation=simulation, defaults={"is_useful": is_useful, "reason": reason}
     )
@@ -262,13 +262,13 @@ def _find_replay(owner: User, idempotency_key: str, request_digest: str) -> Simu
 
 def _check_followed(follows: Simulation | None) -> None:
     if follows and follows.status in {Status.FAILED, Status.CANCELLED}:
-        raise StateForbids("There is no answer to follow up. Retry the question, or ask a new one.")
+        raise InvalidState("There is no answer to follow up. Retry the question, or ask a new one.")
 
 
 def _check_retried(retry_of: Simulation | None) -> None:
     retried = Simulation.objects.filter(retry_of=retry_of).first() if retry_of else None
     if retried:
-        raise StateForbids(
+        raise InvalidState(
             "This simulation was retried before.", details={"retried_as": str(retried.pk)}
         )
 

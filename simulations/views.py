@@ -120,7 +120,7 @@ def simulation_cancel(request: HttpRequest, pk: str) -> HttpResponse:
     simulation = get_object_or_404(Simulation.objects.visible_to(request.user), pk=pk)
     try:
         services.cancel(simulation)
-    except services.StateForbids as error:
+    except services.InvalidState as error:
         messages.info(request, error.message)
     if request.htmx:
         return _news(request, pk)
@@ -142,7 +142,7 @@ def simulation_feedback(request: HttpRequest, pk: str) -> HttpResponse:
         return _detail(request, pk, status=400, feedback_form=form)
     try:
         services.give_feedback(request.user, simulation, **form.cleaned_data)
-    except services.StateForbids as error:
+    except services.InvalidState as error:
         messages.info(request, error.message)
     return redirect(f"{reverse('simulations:detail', args=[pk])}#feedback")
 

@@ -51,7 +51,7 @@ def stop_everything(user: User) -> None:
     for simulation in user.simulations.active().filter(stop_reason=""):
         try:
             services.cancel(simulation)
-        except services.StateForbids:
+        except services.InvalidState:
             continue  # it has ended since
 
 

@@ -132,7 +132,7 @@ def test_cancelling_again_changes_nothing(
     assert simulation.stop_requested_at == first
     emulator.control(latency=0.05)
     assert drive(simulation).status == Status.CANCELLED
-    with pytest.raises(services.StateForbids):
+    with pytest.raises(services.InvalidState):
         services.cancel(simulation)
 
 
@@ -143,7 +143,7 @@ def test_what_is_over_cannot_be_cancelled(analyst: User, status: Status) -> None
     simulation = services.submit(analyst, "A question?")
     Simulation.objects.filter(pk=simulation.pk).transition(status)
     response = act(analyst, simulation, "cancel")
-    assert (response.status_code, response.json()["error"]) == (409, "StateForbids")
+    assert (response.status_code, response.json()["error"]) == (409, "InvalidState")
     simulation.refresh_from_db()
     assert simulation.status == status
 
@@ -438,7 +438,7 @@ def test_without_an_answer_there_is_nothing_to_follow_up(analyst: User, status: 
     simulation = services.submit(analyst, "A question?")
     Simulation.objects.filter(pk=simulation.pk).transition(status)
     response = act(analyst, simulation, "follow-ups")
-    assert (response.status_code, response.json()["error"]) == (409, "StateForbids")
+    assert (response.status_code, response.json()["error"]) == (409, "InvalidState")
     assert Simulation.objects.count() == 1
 
 
