@@ -4,7 +4,7 @@ from rest_framework.decorators import api_view, authentication_classes, permissi
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import contract
+from accounts import openapi
 from accounts.audit import made_by
 from accounts.authentication import ApiTokenAuthentication
 from accounts.lockout import find_lockout
@@ -25,7 +25,7 @@ class LoginSerializer(StrictSerializer):
     )
 
 
-@contract.log_in(LoginSerializer)
+@openapi.log_in(LoginSerializer)
 @api_view(["POST"])
 @authentication_classes([])
 @permission_classes([])
@@ -58,7 +58,7 @@ def check_second_factor(request: HttpRequest, user: User, code: str) -> None:
     verify(request, user, code)
 
 
-@contract.log_out
+@openapi.log_out
 @api_view(["POST"])
 @authentication_classes([ApiTokenAuthentication])
 def logout(request: Request) -> Response:
@@ -68,7 +68,7 @@ def logout(request: Request) -> Response:
     return Response(status=204)
 
 
-@contract.log_out_all
+@openapi.log_out_all
 @api_view(["POST"])
 @authentication_classes([ApiTokenAuthentication])
 def logout_all(request: Request) -> Response:

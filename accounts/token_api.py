@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import contract
+from accounts import openapi
 from accounts.models import ApiToken
 from config.errors import Forbidden, NotFound
 from config.serializers import StrictSerializer, TextField, WholeNumberField
@@ -47,12 +47,12 @@ class TokenSerializer(serializers.ModelSerializer):
 
 
 class TokensView(APIView):
-    @contract.list_tokens(TokenSerializer)
+    @openapi.list_tokens(TokenSerializer)
     def get(self, request: Request) -> Response:
         tokens = ApiToken.objects.usable_by(request.user)
         return Response({"results": show(tokens, request, many=True)}, headers=PRIVATE)
 
-    @contract.create_token(TokenRequestSerializer, TokenSerializer)
+    @openapi.create_token(TokenRequestSerializer, TokenSerializer)
     def post(self, request: Request) -> Response:
         """Makes a token, which is shown only once.
 
@@ -74,7 +74,7 @@ class TokensView(APIView):
 
 
 class TokenView(APIView):
-    @contract.revoke_token
+    @openapi.revoke_token
     def delete(self, request: Request, pk: str) -> Response:
         """Revokes one of the user's tokens; it stops working at once."""
         deleted, _ = ApiToken.objects.usable_by(request.user).filter(token_key=pk).delete()

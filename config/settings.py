@@ -249,7 +249,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["config.parsers.Utf8JsonParser"],
     "EXCEPTION_HANDLER": "config.errors.api_exception_handler",
-    "DEFAULT_SCHEMA_CLASS": "config.contract.ContractSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.openapi.ApiSchema",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sitrep API",
@@ -261,8 +261,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # They are for those who read the code: a view says in `extend_schema` what clients are to know.
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
-    "PREPROCESSING_HOOKS": ["config.contract.only_the_api"],
-    "POSTPROCESSING_HOOKS": ["config.contract.add_shared_components"],
+    "PREPROCESSING_HOOKS": ["config.openapi.only_the_api"],
+    "POSTPROCESSING_HOOKS": ["config.openapi.add_shared_components"],
 }
 
 # --- Security ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from accounts import api as accounts_api
 from accounts import second_factor_views as factor
 from accounts import token_api
 from accounts import views as accounts
-from config.contract_views import docs, schema
+from config.openapi_views import docs, schema
 from config.views import healthz
 from knowledge import api as knowledge_api
 from knowledge import curation_api

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from accounts.permissions import HasKnowledgeBase
 from config.requests import read_parameters
 from config.serializers import StrictSerializer, TextField
-from knowledge import contract
+from knowledge import openapi
 from knowledge.search.articles import LAST_PAGE, Hit, search_articles
 from knowledge.search.highlights import Fragment
 from knowledge.search.query import InvalidQuery
@@ -25,7 +25,7 @@ class SearchSerializer(StrictSerializer):
     page = serializers.IntegerField(default=1, min_value=1, max_value=LAST_PAGE)
 
 
-@contract.describe_search(SearchSerializer)
+@openapi.describe_search(SearchSerializer)
 @api_view(["GET"])
 @permission_classes([HasKnowledgeBase])
 def search(request: Request) -> Response:

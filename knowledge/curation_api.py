@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.permissions import HasKnowledgeBase, IsAdmin
 from config.requests import read_parameters
 from config.resources import ItemView, ResourcePagination, created, page_of, save
-from knowledge import contract
+from knowledge import openapi
 from knowledge.curation_serializers import (
     PHRASE_TAKEN,
     SLUG_TAKEN,
@@ -43,7 +43,7 @@ class CurationView(APIView):
         return permissions
 
 
-@extend_schema_view(**contract.ARTICLES)
+@extend_schema_view(**openapi.ARTICLES)
 class ArticlesView(CurationView):
     def get(self, request: Request) -> Response:
         asked = read_parameters(ArticleFilters, request)
@@ -60,7 +60,7 @@ class ArticlesView(CurationView):
         return created(serializer, "api:article", article.slug)
 
 
-@extend_schema_view(**contract.ONE_ARTICLE)
+@extend_schema_view(**openapi.ONE_ARTICLE)
 class ArticleView(CurationView, ItemView):
     serializer = ArticleSerializer
     taken: ClassVar = {"slug": [SLUG_TAKEN]}
@@ -73,7 +73,7 @@ class ArticleView(CurationView, ItemView):
         article.archive()
 
 
-@extend_schema_view(**contract.KEYWORDS)
+@extend_schema_view(**openapi.KEYWORDS)
 class KeywordsView(CurationView):
     def get(self, request: Request) -> Response:
         asked = read_parameters(KeywordFilters, request)
@@ -89,7 +89,7 @@ class KeywordsView(CurationView):
         return created(serializer, "api:keyword", keyword.pk)
 
 
-@extend_schema_view(**contract.ONE_KEYWORD)
+@extend_schema_view(**openapi.ONE_KEYWORD)
 class KeywordView(CurationView, ItemView):
     serializer = KeywordSerializer
     taken: ClassVar = {"phrase": [PHRASE_TAKEN]}

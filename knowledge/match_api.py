@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from accounts.models import Role
 from accounts.permissions import HasKnowledgeBase, check_role
 from config.serializers import FlagField, StrictSerializer, TextField
-from knowledge import contract
+from knowledge import openapi
 from knowledge.preview import Preview, PreviewArticle, PreviewKeyword, preview
 
 
@@ -19,7 +19,7 @@ class TextSerializer(StrictSerializer):
     include_drafts = FlagField(default=False)
 
 
-@contract.describe_match(TextSerializer)
+@openapi.describe_match(TextSerializer)
 @api_view(["POST"])
 @permission_classes([HasKnowledgeBase])
 def match(request: Request) -> Response:

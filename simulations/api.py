@@ -15,7 +15,7 @@ from accounts.permissions import HasSimulations
 from config.links import link_here, link_to
 from config.requests import check_empty, matches_if_none_match, read_parameters
 from config.serializers import FlagField, StrictSerializer, TextField
-from simulations import contract, services
+from simulations import openapi, services
 from simulations.documents.manifest import build_manifest
 from simulations.listing.filters import SimulationFilters, matching
 from simulations.listing.paging import Cursor, page_of
@@ -64,7 +64,7 @@ class FeedbackSerializer(StrictSerializer):
 class SimulationsView(APIView):
     permission_classes = [HasSimulations]
 
-    @contract.list_simulations
+    @openapi.list_simulations
     def get(self, request: Request) -> Response:
         asked = read_parameters(SimulationFilters, request)
         simulations = matching(Simulation.objects.visible_to(request.user), asked)
@@ -72,7 +72,7 @@ class SimulationsView(APIView):
         links = {"next": link(request, page.next), "previous": link(request, page.previous)}
         return Response(links | {"results": [summary_of(row) for row in page.rows]})
 
-    @contract.submit_simulation(SubmitSerializer)
+    @openapi.submit_simulation(SubmitSerializer)
     def post(self, request: Request) -> Response:
         asked = read_body(SubmitSerializer, request)
         key = read_idempotency_key(request)
@@ -82,7 +82,7 @@ class SimulationsView(APIView):
 class SimulationView(APIView):
     permission_classes = [HasSimulations]
 
-    @contract.read_simulation
+    @openapi.read_simulation
     def get(self, request: Request, pk: UUID) -> Response:
         reading = read_simulation(request.user, pk)
         return shown(reading, status=304 if matches_if_none_match(request, reading.etag) else 200)
@@ -91,7 +91,7 @@ class SimulationView(APIView):
 class ManifestView(APIView):
     permission_classes = [HasSimulations]
 
-    @contract.read_manifest
+    @openapi.read_manifest
     def get(self, request: Request, pk: UUID) -> Response:
         visible = Simulation.objects.visible_to(request.user)
         related = visible.select_related("owner", "conversation", "rules_version")
@@ -103,7 +103,7 @@ class ManifestView(APIView):
 class CancelView(APIView):
     permission_classes = [HasSimulations]
 
-    @contract.cancel_simulation
+    @openapi.cancel_simulation
     def post(self, request: Request, pk: UUID) -> Response:
         check_empty(request)
         services.cancel(find(request, pk))
@@ -113,7 +113,7 @@ class CancelView(APIView):
 class RetryView(APIView):
     permission_classes = [HasSimulations]
 
-    @contract.retry_simulation
+    @openapi.retry_simulation
     def post(self, request: Request, pk: UUID) -> Response:
         check_empty(request)
         key = read_idempotency_key(request)
@@ -124,7 +124,7 @@ class RetryView(APIView):
 class FollowUpsView(APIView):
     permission_classes = [HasSimulations]
 
-    @contract.follow_up_simulation(QuerySerializer)
+    @openapi.follow_up_simulation(QuerySerializer)
     def post(self, request: Request, pk: UUID) -> Response:
         simulation, asked = find(request, pk), read_body(QuerySerializer, request)
         key = read_idempotency_key(request)
@@ -135,7 +135,7 @@ class FollowUpsView(APIView):
 class FeedbackView(APIView):
     permission_classes = [HasSimulations]
 
-    @contract.give_feedback(FeedbackSerializer)
+    @openapi.give_feedback(FeedbackSerializer)
     def post(self, request: Request, pk: UUID) -> Response:
         simulation, said = find(request, pk), read_body(FeedbackSerializer, request)
         feedback = services.give_feedback(request.user, simulation, **said)
@@ -199,7 +199,7 @@ def accepted(request: Request, simulation: Simulation) -> Response:
     return response
 
 
-@contract.read_me
+@openapi.read_me
 @api_view(["GET"])
 def me(request: Request) -> Response:
     user = request.user

@@ -19,7 +19,7 @@ from config.requests import check_empty, read_parameters
 from config.resources import ItemView, ResourcePagination, created, page_of, save
 from config.serializers import PageParameters, TextField, WriteSerializer
 from simulations import services
-from simulations.agents import contract
+from simulations.agents import openapi
 from simulations.api import AssistantField, accepted, read_idempotency_key
 from simulations.models import Agent, AgentRun, Assistant
 
@@ -101,7 +101,7 @@ class AgentRunPagination(ResourcePagination):
     ordering = ("-id",)
 
 
-@extend_schema_view(**contract.all_agents(AgentSerializer, PageParameters))
+@extend_schema_view(**openapi.all_agents(AgentSerializer, PageParameters))
 class AgentsView(APIView):
     permission_classes = [IsAdmin]
 
@@ -116,7 +116,7 @@ class AgentsView(APIView):
         return created(serializer, "api:agent", agent.pk)
 
 
-@extend_schema_view(**contract.one_agent(AgentSerializer))
+@extend_schema_view(**openapi.one_agent(AgentSerializer))
 class AgentView(ItemView):
     permission_classes = [IsAdmin]
     serializer = AgentSerializer
@@ -129,7 +129,7 @@ class AgentView(ItemView):
 class AgentRunsView(APIView):
     permission_classes = [IsAdmin]
 
-    @contract.agent_runs(AgentRunSerializer, PageParameters)
+    @openapi.agent_runs(AgentRunSerializer, PageParameters)
     def get(self, request: Request, pk: int) -> Response:
         read_parameters(PageParameters, request)
         runs = get_object_or_404(Agent, pk=pk).runs.select_related("started_by", "simulation")
@@ -139,7 +139,7 @@ class AgentRunsView(APIView):
 class RunAgentView(APIView):
     permission_classes = [IsAdmin]
 
-    @contract.run_agent
+    @openapi.run_agent
     def post(self, request: Request, pk: int) -> Response:
         check_empty(request)
         key = read_idempotency_key(request)

@@ -25,7 +25,7 @@ from config.serializers import (
     WholeNumberField,
     WriteSerializer,
 )
-from simulations.answer_rules import contract
+from simulations.answer_rules import openapi
 from simulations.answer_rules.current import current_rules
 from simulations.answer_rules.preview import Effects, TextPreview, preview_latest, preview_text
 from simulations.models import AnswerRule, AnswerRuleQuerySet
@@ -120,7 +120,7 @@ class RulePagination(ResourcePagination):
     page_size = MAX_RULES
 
 
-@extend_schema_view(**contract.all_rules(AnswerRuleSerializer, PageParameters))
+@extend_schema_view(**openapi.all_rules(AnswerRuleSerializer, PageParameters))
 class AnswerRulesView(APIView):
     permission_classes: ClassVar[list[type[BasePermission]]] = [IsAdmin]
 
@@ -134,7 +134,7 @@ class AnswerRulesView(APIView):
         return created(serializer, "api:answer-rule", rule.pk)
 
 
-@extend_schema_view(**contract.one_rule(AnswerRuleSerializer))
+@extend_schema_view(**openapi.one_rule(AnswerRuleSerializer))
 class AnswerRuleView(ItemView):
     permission_classes: ClassVar[list[type[BasePermission]]] = [IsAdmin]
     serializer = AnswerRuleSerializer
@@ -149,7 +149,7 @@ class AnswerRulesPreviewView(APIView):
 
     permission_classes: ClassVar[list[type[BasePermission]]] = [IsAdmin]
 
-    @contract.preview_rules(PreviewSerializer)
+    @openapi.preview_rules(PreviewSerializer)
     def post(self, request: Request) -> Response:
         serializer = PreviewSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

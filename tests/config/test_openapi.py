@@ -13,7 +13,7 @@ from drf_spectacular.renderers import OpenApiYamlRenderer
 from drf_spectacular.validation import validate_schema
 
 from accounts.models import User
-from config.contract_views import describe_api
+from config.openapi_views import describe_api
 from tests.conftest import ApiClient
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 
-from config.resource_contract import PageSerializer, describe_collection, describe_item
-from simulations.contract import ACCEPTED_RESPONSE, ACCEPTING, JUST_ACCEPTED
+from config.resource_openapi import PageSerializer, describe_collection, describe_item
+from simulations.openapi import ACCEPTED_RESPONSE, ACCEPTING, JUST_ACCEPTED
 
 AGENT = OpenApiExample(
     "Every Monday",

@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from accounts.models import Module, Role
-from config.contract import IDEMPOTENCY_KEY, REPLAYED, header, retry_after
+from config.openapi import IDEMPOTENCY_KEY, REPLAYED, header, retry_after
 from simulations.documents.manifest import VERSION
 from simulations.listing.filters import SimulationFilters
 from simulations.models import Citation, ErrorCode, Feedback, Simulation

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 
-from config.resource_contract import PageSerializer, describe_collection, describe_item
+from config.resource_openapi import PageSerializer, describe_collection, describe_item
 from knowledge.curation_serializers import (
     ArticleFilters,
     ArticleSerializer,

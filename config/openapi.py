@@ -147,7 +147,7 @@ REQUEST_ID = {
 }
 
 
-class ContractSchema(AutoSchema):
+class ApiSchema(AutoSchema):
     def _get_parameters(self) -> list[dict[str, Any]]:
         return [*super()._get_parameters(), reference("parameters", "RequestId")]
 

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 
-from config.contract import header
+from config.openapi import header
 
 ETAG = header("ETag", "Of what is shown.", 200, 201)
 LOCATION = header("Location", "Where it is now.", 201)
