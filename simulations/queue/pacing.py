@@ -35,6 +35,8 @@ class Pacing:
         )
         self._quiet: dict[int, float] = {}
         self._interval = MIN_INTERVAL
+        # Those of at least the last 30 s.
+        self._recent = deque([MIN_INTERVAL], maxlen=int(MAX_INTERVAL / COUNTED_EVERY))
         self._counted_at = float("-inf")
 
     @property
@@ -46,12 +48,17 @@ class Pacing:
         now = time.monotonic()
         if now - self._counted_at > COUNTED_EVERY:
             self._interval = poll_interval(count_polled(self._interval))
+            self._recent.append(self._interval)
             self._counted_at = now
         return self._interval
 
     def interval_of(self, protocol: str) -> float:
         """Seconds between two polls of a run."""
         return SPARSE_INTERVAL if has_webhooks(protocol) else self.interval
+
+    def longest_interval_of(self, protocol: str) -> float:
+        """Seconds that may lie between the two latest polls of a run; the load may have changed."""
+        return SPARSE_INTERVAL if has_webhooks(protocol) else max(self._recent)
 
     def first_look(self, assistant_id: int, protocol: str) -> float:
         """Seconds from a run's start to the first poll of it; at its deadline at the latest."""

@@ -111,9 +111,10 @@ class FetchRun(RunningStep):
         return bool(result.poll_after or is_first_after_failures)
 
     def _learn(self) -> None:
-        """The row as it was claimed says when it was polled before: an interval earlier."""
+        """The row as it was claimed says when it was polled before: at most an interval earlier."""
         waited = self.simulation.due_at - self.simulation.round_started_at
-        seconds = waited.total_seconds() - self.interval
+        interval = self.pacing.longest_interval_of(self.simulation.conversation.protocol)
+        seconds = waited.total_seconds() - interval
         self.pacing.learn(self.simulation.assistant_id, seconds)
 
 
