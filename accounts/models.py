@@ -13,6 +13,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from knox.models import AbstractAuthToken, AuthTokenManager
 
 from accounts.audit import Audited, AuditedQuerySet
+from accounts.sessions import BrowserSession as BrowserSession
 from config.errors import AppError
 
 

@@ -1,25 +1,84 @@
-"""Sessions end SESSION_IDLE after the last request, and SESSION_LIFETIME after they began."""
+"""Sessions end SESSION_IDLE after the last request, and SESSION_LIFETIME after they began.
+
+Users see theirs, and end them one by one.
+"""
 
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends import db
-from django.contrib.sessions.models import Session
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import models
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from accounts.user_agents import name_browser
 
 BEGAN = "began"
+BROWSER = "browser"
 # Moving the end with every request would cost each of them a query; it is moved when a tenth of the
 # idle time would be gained, or this.
 PRECISION = timedelta(minutes=5)
 
 
+class BrowserSession(AbstractBaseSession):
+    """A visit, and whose it is once somebody has signed in."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="browser_sessions"
+    )
+
+    @classmethod
+    def get_session_store_class(cls) -> type["SessionStore"]:
+        return SessionStore
+
+    @property
+    def handle(self) -> str:
+        """Names it on a page; the key itself would let one in."""
+        return salted_hmac("accounts.BrowserSession", self.session_key).hexdigest()[:16]
+
+    @property
+    def began_at(self) -> datetime:
+        return began_at(self.get_decoded())
+
+    @property
+    def browser(self) -> str:
+        return self.get_decoded().get(BROWSER, "")
+
+    def lets_in(self, user: AbstractBaseUser) -> bool:
+        """Not after a change of how they sign in, although the row is still there."""
+        signed_in_with = self.get_decoded().get(HASH_SESSION_KEY, "")
+        return constant_time_compare(signed_in_with, user.get_session_auth_hash())
+
+
+def sessions_of(user: AbstractBaseUser) -> list[BrowserSession]:
+    """Where they are signed in, the latest first."""
+    rows = BrowserSession.objects.filter(user=user, expire_date__gt=now())
+    return sorted((row for row in rows if row.lets_in(user)), key=lambda row: row.began_at)[::-1]
+
+
+@receiver(user_logged_in)
+def note_browser(request: HttpRequest, **kwargs: Any) -> None:
+    request.session[BROWSER] = name_browser(request.headers.get("User-Agent", ""))
+
+
 class SessionStore(db.SessionStore):
     """The cookie lasts for the lifetime; the row knows the end, which is what counts."""
 
-    def create_model_instance(self, data: dict[str, Any]) -> Session:
+    @classmethod
+    def get_model_class(cls) -> type[BrowserSession]:
+        return BrowserSession
+
+    def create_model_instance(self, data: dict[str, Any]) -> BrowserSession:
         data.setdefault(BEGAN, int(time.time()))
         row = super().create_model_instance(data)
+        row.user_id = data.get(SESSION_KEY)
         row.expire_date = min(now() + settings.SESSION_IDLE, last_end_of(data))
         return row
 
@@ -39,8 +98,11 @@ class SessionStore(db.SessionStore):
 
 
 def last_end_of(data: dict[str, Any]) -> datetime:
-    began = datetime.fromtimestamp(data.get(BEGAN, time.time()), UTC)
-    return began + settings.SESSION_LIFETIME
+    return began_at(data) + settings.SESSION_LIFETIME
+
+
+def began_at(data: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(data.get(BEGAN, time.time()), UTC)
 
 
 def now() -> datetime:

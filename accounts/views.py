@@ -14,6 +14,7 @@ from accounts import second_factor
 from accounts.forms import NewPasswordForm, SignInForm, TokenForm
 from accounts.models import ApiToken, Module, Role
 from accounts.permissions import check_role
+from accounts.sessions import sessions_of
 from accounts.throttles import spend_for_address
 from config.errors import AppError
 
@@ -77,6 +78,17 @@ def token_revoke(request: HttpRequest, pk: str) -> HttpResponse:
     return redirect(reverse("account") + "#tokens")
 
 
+@require_POST
+@login_required
+def session_end(request: HttpRequest, handle: str) -> HttpResponse:
+    """One that is over already needs no telling: it is not listed any more."""
+    for session in sessions_of(request.user):
+        if session.handle == handle:
+            session.delete()
+    messages.success(request, "That browser is signed out.")
+    return redirect(reverse("account") + "#browsers")
+
+
 @sensitive_post_parameters()
 @require_POST
 @login_required
@@ -113,6 +125,7 @@ def show_account(
             form.fields[name].widget.attrs["autofocus"] = True
     page = {
         "tokens": ApiToken.objects.usable_by(request.user),
+        "sessions": sessions_of(request.user),
         "modules": [(module.label, request.user.has_module(module)) for module in Module],
     }
     return render(request, "accounts/account.html", forms | page | made, status=status)

@@ -106,6 +106,7 @@ urlpatterns = [
     path("account/", accounts.account, name="account"),
     path("account/tokens/", accounts.token_new, name="token-new"),
     path("account/tokens/<slug:pk>/revoke/", accounts.token_revoke, name="token-revoke"),
+    path("account/sessions/<slug:handle>/end/", accounts.session_end, name="session-end"),
     path("account/password/", accounts.password_change, name="password-change"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("simulations/", include((pages, "simulations"))),

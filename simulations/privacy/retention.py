@@ -11,12 +11,12 @@ from typing import Any
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts.audit import AuditEntry
+from accounts.sessions import BrowserSession
 from simulations.models import (
     TERMINAL,
     Conversation,
@@ -147,4 +147,4 @@ def forget_batch(kind: str) -> int:
 
 
 def forget_expired_sessions() -> None:
-    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    BrowserSession.objects.filter(expire_date__lt=timezone.now()).delete()

@@ -55,6 +55,7 @@ GET     in 200 200 200 200 200 account/
 POST    in 400 400 400 400 400 account/password/
 POST    in 400 400 400 400 400 account/tokens/
 POST    in 302 302 302 302 302 account/tokens/<pk>/revoke/
+POST    in 302 302 302 302 302 account/sessions/<handle>/end/
 GET     in 200 200 200 200 200 account/second-factor/
 POST    in 400 400 400 400 400 account/second-factor/enrol/
 POST    in 302 302 302 302 302 account/second-factor/codes/
@@ -330,6 +331,7 @@ def make_objects(analyst: User) -> dict[str, str]:
     return {
         "simulations/<pk>": f"simulations/{simulation.pk}",
         "tokens/<pk>": f"tokens/{token.token_key}",
+        "sessions/<handle>": "sessions/0123456789abcdef",
         "agents/<pk>": f"agents/{agent.pk}",
         "agent/<object_id>": f"agent/{agent.pk}",
         "articles/<slug>": f"articles/{article.slug}",

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.test import Client
 
 from accounts.models import ApiToken, User
+from accounts.sessions import BrowserSession
 from simulations.privacy.erasing import request_erasure
 from tests.accounts.test_tokens import api_sign_in, password_form, sign_in, works
 
@@ -122,4 +122,4 @@ def test_signing_in_and_a_new_password_make_a_new_session(analyst: User) -> None
     assert not signed_in.startswith("planted")
     assert client.post("/account/password/", password_form("Bergamot-tea-9")).status_code == 302
     assert client.cookies["sessionid"].value != signed_in
-    assert not Session.objects.filter(session_key=signed_in).exists()
+    assert not BrowserSession.objects.filter(session_key=signed_in).exists()

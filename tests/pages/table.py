@@ -103,6 +103,7 @@ NOT_PAGES = {
     "logout",
     "token-new",
     "token-revoke",
+    "session-end",
     "password-change",
     "account-export",
     # Those of the second factor that need a code have their test: e2e/test_second_factor.py.

@@ -4,17 +4,20 @@ The same in each process: made by Django's test runner, or through the product's
 """
 
 import random
+import time
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.audit import AuditEntry
 from accounts.models import ApiToken, Module, Role, User
+from accounts.sessions import BEGAN, BROWSER, SessionStore
 from knowledge.models import Article, Keyword
 from simulations.answer_rules.current import current_rules
 from simulations.models import Agent, Assistant, Conversation, Price, Run, Simulation, Status
@@ -88,9 +91,17 @@ def build_world() -> None:
     make_past([*cast.values()], assistants)
     make_present(cast["analyst"], assistants[0])
     ApiToken.objects.create(user=cast["analyst"], name="Weekly report")
+    sign_in_on_a_phone(cast["analyst"])
     make_draft(cast["admin"])
     make_audit_entry()
     make_agents(cast["analyst"], cast["admin"])
+
+
+def sign_in_on_a_phone(user: User) -> None:
+    session = SessionStore()
+    session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
+    session[BEGAN], session[BROWSER] = int(time.time()) - 9000, "Safari on iPhone"
+    session.save()
 
 
 def make_audit_entry() -> None:
