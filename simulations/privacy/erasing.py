@@ -4,13 +4,14 @@ It takes as long as their runs take to be ended, and the provider to delete; `ca
 every minute and goes on wherever it stands, so nothing is forgotten by a restart.
 """
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 from accounts.models import ApiToken, User
 from simulations import services
-from simulations.models import Erasure, Run
+from simulations.models import Erasure, Run, Status
 from simulations.privacy.pseudonyms import pseudonymise
 from simulations.privacy.retention import BATCH, forget_simulations
 
@@ -56,9 +57,18 @@ def stop_everything(user: User) -> None:
 
 
 def is_busy(user: User) -> bool:
-    """While a run is going on upstream, its row must stay: it says what is to be ended."""
+    """While a run is going on upstream, its row must stay: it says what is to be ended.
+
+    So must that of a conversation: a call that opens it may be under way, and brings its id.
+    """
     unended = Run.objects.to_discard().filter(simulation__owner=user)
-    return user.simulations.active().exists() or unended.exists()
+    opening = user.simulations.filter(
+        status=Status.CANCELLED,
+        admitted_at__isnull=False,
+        conversation__provider_id="",
+        finished_at__gt=Now() - settings.STEP_LEASE,
+    )
+    return any(rows.exists() for rows in (user.simulations.active(), unended, opening))
 
 
 def erase_batch(erasure: Erasure, user: User) -> None:

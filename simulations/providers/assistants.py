@@ -52,18 +52,17 @@ class AssistantsProvider:
         call_json(self.assistants.retrieve, name)
 
     def open_turn(self, turn: Turn) -> OpenedTurn:
-        """Opens the thread and posts the question; a message posted before is found again."""
-        thread_id, message_id = turn.conversation_id, ""
+        """Opens the thread or posts the question in it; a message posted before is found again."""
+        thread_id = turn.conversation_id
         if thread_id:
             message_id = self._find_message(thread_id, turn)
-        else:
-            body, _ = call_json(
-                self.threads.create,
-                metadata={"simulation": turn.simulation_id},
-                timeout=CREATE_TIMEOUT,
-            )
-            thread_id = identifier(body)
-        return OpenedTurn(thread_id, message_id or self._post_message(thread_id, turn))
+            return OpenedTurn(thread_id, message_id or self._post_message(thread_id, turn))
+        body, _ = call_json(
+            self.threads.create,
+            metadata={"simulation": turn.simulation_id},
+            timeout=CREATE_TIMEOUT,
+        )
+        return OpenedTurn(identifier(body), is_ready=False)
 
     def start_run(self, turn: Turn) -> RunSnapshot:
         body, headers = call_json(

@@ -84,10 +84,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class OpenedTurn:
-    """Where the turn will happen. `anchor`: the last item or message before its answer."""
+    """Where the turn will happen. `anchor`: the last item or message before its answer.
+
+    `is_ready`: whether its run may be started. Else the conversation is there and still empty: its
+    id is to be saved before `open_turn` is called again, for that conversation.
+    """
 
     conversation_id: str
-    anchor: str
+    anchor: str = ""
+    is_ready: bool = True
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,7 @@ class Provider(Protocol):
     def open_turn(self, turn: Turn) -> OpenedTurn:
         """Prepares the conversation; costs nothing, so it may be done again after a failure.
 
+        A conversation of which nobody could know the id never holds anything.
         What an earlier turn left unanswered in it, and would keep it from going on, is answered.
         """
 

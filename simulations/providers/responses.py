@@ -55,7 +55,7 @@ class ResponsesProvider:
             metadata={"simulation": turn.simulation_id},
             timeout=CREATE_TIMEOUT,
         )
-        return OpenedTurn(identifier(body), "")
+        return OpenedTurn(identifier(body))
 
     def _reopen(self, conversation_id: str) -> str:
         """The id of the last item, once no call is left that would make every response fail."""

@@ -14,7 +14,9 @@ from django.db.models.functions import Now
 from simulations.models import (
     Citation,
     Conversation,
+    Erasure,
     ErrorCode,
+    RemoteDeletion,
     Run,
     Simulation,
     SimulationQuerySet,
@@ -105,10 +107,19 @@ class OpenTurn(StartingStep):
     def call(self, provider: Provider) -> OpenedTurn:
         return provider.open_turn(self.turn)
 
-    def apply(self, result: OpenedTurn) -> Step:
+    def apply(self, result: OpenedTurn) -> Step | None:
+        conversation = self.simulation.conversation
+        if not (conversation.provider_id or keep(conversation, result.conversation_id)):
+            self.give_back()
+            return None
+        conversation.provider_id = result.conversation_id
         self.simulation.turn_anchor = result.anchor
-        self.simulation.conversation.provider_id = result.conversation_id
-        return StartOpenedTurn(self.simulation, self.pacing)
+        if result.is_ready:
+            return StartOpenedTurn(self.simulation, self.pacing)
+        return OpenTurn(self.simulation, self.pacing) if self._renew_lease() else None
+
+    def _renew_lease(self) -> int:
+        return self.fenced().update(due_at=Now() + settings.STEP_LEASE)
 
 
 @PreparedUpdate
@@ -126,9 +137,27 @@ def save_opened_turn(pk: UUID, step_number: int, anchor: str) -> Update:
     return Update(row, {"turn_anchor": anchor, "opened_at": Now(), "failed_attempts": 0})
 
 
+def keep(conversation: Conversation, provider_id: str) -> bool:
+    """Saves what was opened, whatever became of the question: else it could never be deleted.
+
+    False where it is deleted at once: another worker was quicker, or the owner has been erased.
+    """
+    if name_conversation(conversation.pk, provider_id):
+        return True
+    RemoteDeletion.objects.create(
+        protocol=conversation.protocol,
+        kind=RemoteDeletion.Kind.CONVERSATION,
+        provider_id=provider_id,
+        erasure=Erasure.objects.open().filter(user=conversation.owner_id).first(),
+    )
+    return False
+
+
 @PreparedUpdate
 def name_conversation(pk: UUID, provider_id: str) -> Update:
-    return Update(Conversation.objects.filter(pk=pk), {"provider_id": provider_id})
+    """Also if that was done before, and the database went away before it said so."""
+    is_free = Q(provider_id="") | Q(provider_id=provider_id)
+    return Update(Conversation.objects.filter(is_free, pk=pk), {"provider_id": provider_id})
 
 
 class StartRun(StartingStep):
@@ -252,7 +281,7 @@ insert_runs = PreparedInsert(Run)
 
 
 class StartOpenedTurn(StartRun):
-    """Follows OpenTurn at once, and saves what that has opened with its own intent."""
+    """Follows OpenTurn at once, and saves with its own intent that the turn is open."""
 
     def _write_intent(self, replaced: Run | None) -> int:
         passed = super()._write_intent(replaced)
@@ -267,8 +296,7 @@ class StartOpenedTurn(StartRun):
 
     def save_opening(self) -> None:
         simulation = self.simulation
-        if save_opened_turn(simulation.pk, simulation.step_number, simulation.turn_anchor):
-            name_conversation(simulation.conversation_id, simulation.conversation.provider_id)
+        save_opened_turn(simulation.pk, simulation.step_number, simulation.turn_anchor)
 
 
 def count_as_lost(run: Run) -> None:

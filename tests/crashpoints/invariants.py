@@ -22,7 +22,7 @@ class Ended:
 
     `faults`: how many intents were cut off from the id of their run; each may cost a run more.
     `tool_calls`: how many the assistant makes on its way to an answer. `questions`: how often its
-    question is in its thread; None without one.
+    question is in threads; None without one.
     """
 
     simulation: Simulation

@@ -143,7 +143,7 @@ def finish(tried: Try, emulator: EmulatorProcess) -> dict[str, Any]:
             ends=life.ends,
             tool_calls=life.tool_calls,
             faults=faults,
-            questions=count_questions(simulation),
+            questions=count_questions(simulation, emulator),
         )
         for simulation in Simulation.objects.order_by("created_at")
     ]
@@ -163,10 +163,15 @@ def count_faults(protocol: str, life: Life) -> int:
     return killed + len(life.faults)
 
 
-def count_questions(simulation: Simulation) -> int | None:
+def count_questions(simulation: Simulation, emulator: EmulatorProcess) -> int | None:
+    """In all threads, also those that no row names."""
     conversation = simulation.conversation
     if conversation.protocol != "assistants" or not conversation.provider_id:
         return None
-    messages = build_client().beta.threads.messages.list(conversation.provider_id, limit=100)
-    key = str(simulation.pk)
-    return sum((message.metadata or {}).get("simulation") == key for message in messages.data)
+    messages = build_client().beta.threads.messages
+    posted = [
+        message.metadata or {}
+        for thread in emulator.ledger()["conversations"]
+        for message in messages.list(thread["id"], limit=100).data
+    ]
+    return sum(metadata.get("simulation") == str(simulation.pk) for metadata in posted)

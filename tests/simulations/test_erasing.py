@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -12,6 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.audit import AuditEntry, made_by
 from accounts.models import ApiToken, FailedSignIn, Module, User
@@ -21,6 +23,11 @@ from simulations.models import Agent, Conversation, Erasure, RemoteDeletion, Sim
 from simulations.models.agent import obstacle_of
 from simulations.privacy import erasing
 from simulations.privacy.erasing import carry_on, carry_on_with, request_erasure
+from simulations.providers import get_provider
+from simulations.queue.admission import admit
+from simulations.queue.claims import claim
+from simulations.queue.pacing import Pacing
+from simulations.steps import Step, next_step
 from simulations.steps.deleting import MAX_ATTEMPTS
 from tests.conftest import ApiClient, Drive
 from tests.emulator.process import EmulatorProcess
@@ -301,6 +308,78 @@ def test_others_of_the_same_names_stay_in_the_log(analyst: User, outsider: User)
 
     named = AuditEntry.objects.filter(noun="API token").values_list("object_name", flat=True)
     assert set(named) == {f"API token of erased user #{analyst.pk}", "other of analyst"}
+
+
+def opening(simulation: Simulation) -> Step:
+    """Claimed, its call prepared."""
+    admit()
+    pacing = Pacing()
+    step = next_step(claim(1, pacing)[0], pacing)
+    assert step.simulation == simulation
+    assert step.prepare()
+    return step
+
+
+def test_a_conversation_that_opens_while_its_question_is_cancelled_is_deleted_too(
+    emulator: EmulatorProcess, analyst: User, protocol: str, settle: Callable[[], None]
+) -> None:
+    simulation = services.submit(analyst, "A question?")
+    step = opening(simulation)
+    opened = step.call(get_provider(protocol))
+    services.cancel(simulation)
+    following = step.apply(opened)
+    assert following is None or not following.prepare()
+    assert Conversation.objects.get().provider_id == opened.conversation_id
+    request_erasure(analyst)
+    settle()
+    assert Erasure.objects.get().remote_deleted == 1
+    assert statuses(emulator, places(emulator)) == {404}
+
+
+def test_an_erasure_waits_for_a_conversation_that_may_be_opening(
+    emulator: EmulatorProcess, analyst: User, protocol: str, settle: Callable[[], None]
+) -> None:
+    simulation = services.submit(analyst, "A question?")
+    step = opening(simulation)
+    request_erasure(analyst)
+    assert User.objects.filter(pk=analyst.pk).exists()
+    step.apply(step.call(get_provider(protocol)))
+    settle()
+    assert Erasure.objects.get().remote_deleted == 1
+    assert statuses(emulator, places(emulator)) == {404}
+
+
+def test_a_conversation_that_opens_after_its_erasure_is_deleted_too(
+    emulator: EmulatorProcess, engine: Engine, analyst: User, protocol: str
+) -> None:
+    simulation = services.submit(analyst, "A question?")
+    step = opening(simulation)
+    opened = step.call(get_provider(protocol))
+    services.cancel(simulation)
+    Simulation.objects.update(finished_at=Now() - timedelta(hours=1))
+    request_erasure(analyst)
+    assert not Conversation.objects.exists()
+    assert step.apply(opened) is None
+    engine.delete_remote()
+    engine.drain(5)
+    assert statuses(emulator, places(emulator)) == {404}
+    assert not RemoteDeletion.objects.exists()
+
+
+def test_a_question_that_could_not_be_posted_leaves_nothing_behind(
+    emulator: EmulatorProcess,
+    drive: Drive,
+    analyst: User,
+    settings: Settings,
+    settle: Callable[[], None],
+) -> None:
+    settings.OPENAI_PROTOCOL, settings.OPENAI_ASSISTANT_ID = "assistants", "asst_tests"
+    emulator.arm("drop", "add_message", count=3)
+    drive(services.submit(analyst, "A question?"))
+    assert len(emulator.ledger()["conversations"]) == 1
+    request_erasure(analyst)
+    settle()
+    assert statuses(emulator, places(emulator)) == {404}
 
 
 def test_nobody_erases_themselves_or_without_the_role(admin: User, analyst: User) -> None:

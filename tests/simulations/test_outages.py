@@ -196,13 +196,29 @@ def end_unwanted_runs(engine: Engine) -> None:
     pytest.fail("A run that nobody wants was not ended")
 
 
+def lose_run(emulator: EmulatorProcess, engine: Engine, simulation: Simulation) -> str:
+    """The id of a run that was accepted without anybody here hearing of it."""
+    emulator.arm("drop", "start_run")
+    for _ in range(50):
+        engine.run_slice(0.05)
+        if runs := emulator.runs(simulation=str(simulation.pk)):
+            return runs[0]["id"]
+    pytest.fail("No run was asked for")
+
+
 @pytest.mark.parametrize("kind", ["401", "403", "404"])
 def test_a_lost_run_is_looked_for_through_a_few_refusals(
-    emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str, kind: str
+    emulator: EmulatorProcess,
+    engine: Engine,
+    drive: Drive,
+    analyst: User,
+    protocol: str,
+    kind: str,
 ) -> None:
-    emulator.arm("drop", "start_run")
+    simulation = services.submit(analyst, "A question?")
+    lose_run(emulator, engine, simulation)
     emulator.arm(kind, "list", count=REFUSALS_OUTLIVED)
-    assert drive(services.submit(analyst, "A question?")).status == Status.COMPLETED
+    assert drive(simulation).status == Status.COMPLETED
     assert len(emulator.ledger()["runs"]) == 1
     assert Run.objects.get().adopted
 
@@ -219,9 +235,10 @@ def test_a_lost_run_that_may_not_be_looked_for_is_ended_when_it_can_be(
 ) -> None:
     settings.OPENAI_PROTOCOL, settings.OPENAI_ASSISTANT_ID = "assistants", "asst_tests"
     emulator.control(latency=600)
-    emulator.arm("drop", "start_run")
+    simulation = services.submit(analyst, "A question?")
+    lose_run(emulator, engine, simulation)
     emulator.arm(kind, "list", count=REFUSALS_OUTLIVED + 1)
-    assert drive(services.submit(analyst, "A question?")).error_code == code
+    assert drive(simulation).error_code == code
     assert Run.objects.get().discard_due_at
     emulator.control(latency=0.05)
     end_unwanted_runs(engine)
@@ -245,18 +262,15 @@ def test_hints_at_many_other_runs_do_not_hide_a_later_one(
     emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, settings: Settings
 ) -> None:
     settings.OPENAI_WEBHOOK_SECRET = "whsec_aaaa"
-    emulator.arm("drop", "start_run")
     simulation = services.submit(analyst, "A question?")
-    while not emulator.ledger()["runs"]:
-        engine.run_slice(0.05)
-    [lost] = emulator.ledger()["runs"]
+    lost = lose_run(emulator, engine, simulation)
     now = timezone.now()
     for number in range(MAX_HINTS + 1):
         at = now + timedelta(seconds=number)
         WebhookHint.objects.create(run_id=f"resp_{number}", received_at=at)
-    WebhookHint.objects.create(run_id=lost["id"], received_at=now + timedelta(minutes=1))
+    WebhookHint.objects.create(run_id=lost, received_at=now + timedelta(minutes=1))
     assert drive(simulation).status == Status.COMPLETED
-    assert simulation.run.provider_id == lost["id"]
+    assert simulation.run.provider_id == lost
 
 
 @pytest.mark.parametrize("is_unwanted", [False, True])

@@ -16,7 +16,15 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.models import User
 from simulations import services
 from simulations.engine import Engine
-from simulations.models import ACTIVE, TRANSITIONS, Conversation, Run, Simulation, Status
+from simulations.models import (
+    ACTIVE,
+    TRANSITIONS,
+    Conversation,
+    RemoteDeletion,
+    Run,
+    Simulation,
+    Status,
+)
 from simulations.providers import get_provider
 from simulations.providers.base import ProviderError, RunSnapshot, RunState, ToolRequest
 from simulations.queue.admission import admit
@@ -24,7 +32,7 @@ from simulations.queue.claims import claim, claim_unwanted
 from simulations.queue.pacing import MIN_INTERVAL, Pacing
 from simulations.steps import DiscardRun, FetchRun, FindRun, StartRun, next_step
 from simulations.steps.finding import LOOKS_BEFORE_NEW_RUN
-from simulations.steps.starting import GATE_VALIDITY
+from simulations.steps.starting import GATE_VALIDITY, keep
 from simulations.turns.building import build_turn
 from simulations.turns.tools import MAX_ROUNDS
 from tests.conftest import make_due
@@ -74,6 +82,31 @@ def test_what_was_opened_is_saved_with_the_intent(analyst: User, emulator: Emula
     assert simulation.opened_at
     assert simulation.run.round == 1
     assert simulation.conversation.provider_id.startswith("conv_")
+
+
+def test_of_two_workers_that_open_a_conversation_the_first_one_is_kept(
+    analyst: User, emulator: EmulatorProcess, protocol: str
+) -> None:
+    simulation = services.submit(analyst, "A question?")
+    admit()
+    late = next_step(claim(1, PACING)[0], PACING)
+    assert late.prepare()
+    quick = next_step(reclaim(simulation), PACING)
+    assert quick.prepare()
+    first, second = (step.call(get_provider(protocol)) for step in (quick, late))
+    assert quick.apply(first) is not None
+    assert late.apply(second) is None
+    assert Conversation.objects.get().provider_id == first.conversation_id
+    assert RemoteDeletion.objects.get().provider_id == second.conversation_id
+
+
+def test_a_conversation_that_was_saved_although_the_database_did_not_say_so_is_kept(
+    analyst: User, emulator: EmulatorProcess
+) -> None:
+    simulation = services.submit(analyst, "A question?")
+    assert keep(simulation.conversation, "conv_1")
+    assert keep(simulation.conversation, "conv_1")
+    assert not RemoteDeletion.objects.exists()
 
 
 @pytest.fixture
