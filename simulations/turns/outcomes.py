@@ -175,7 +175,7 @@ def clean(text: str) -> tuple[str, int | None]:
 
 @PreparedUpdate
 def complete(
-    pk: UUID, run: UUID, raw_answer: str, answer: str, rules_version: int, tokens: int
+    pk: UUID, run: UUID, raw_answer: str, answer: str, rules_version: int | None, tokens: int | None
 ) -> Update:
     row = Simulation.objects.filter(pk=pk, run=run)
     changes = {
