@@ -66,8 +66,8 @@ def create_token(
     return extend_schema(
         operation_id="create_token",
         summary="Make a token",
-        description="For a program. Not with such a token itself: whoever finds one could make "
-        "others that outlive it.",
+        description="For a program. Such a token can't make any itself: somebody who found it "
+        "could make others that outlive it.",
         request=request,
         responses={201: NewTokenSerializer, 409: None},
     )

@@ -26,14 +26,14 @@ GROUPS = [
     Group(
         "Knowledge",
         "curate",
-        "What questions are grounded in, and the keywords that bring it.",
+        "What answers are grounded in, and the keywords that bring it.",
         ["knowledge.Article", "knowledge.Keyword"],
         [("Curation health", "curation-health")],
     ),
     Group(
         "Answers",
         "answers",
-        "Who answers, what is removed from answers, and what asks by itself.",
+        "Who answers, what is removed from answers, and questions on a schedule.",
         [
             *("simulations.Assistant", "simulations.AnswerRule", "simulations.RulesVersion"),
             "simulations.Agent",

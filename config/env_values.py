@@ -112,7 +112,7 @@ def token(prefix: str, remedy: str) -> Callable[[str], str]:
         if text and not text.startswith(prefix):
             raise RejectedError(f'does not start with "{prefix}"', remedy)
         if not re.fullmatch(r"[!-~]*", text):
-            raise RejectedError("has a blank or a character outside ASCII", remedy)
+            raise RejectedError("has a space or a character outside ASCII", remedy)
         return text
 
     return parse

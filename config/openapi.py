@@ -51,7 +51,7 @@ FAILURES = {
     429: Failure(
         "TooManyRequests",
         "TooManyRequests",
-        "Only 600 requests with a token are taken a minute. Try again in 17 s.",
+        "Only 600 requests with a token are accepted a minute. Try again in 17 s.",
     ),
     500: Failure("ServerError", "InternalServerError", "An unexpected error occurred"),
     503: Failure(

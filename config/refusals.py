@@ -11,7 +11,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # A redirect would hide from a program that it sends its token unencrypted first.
 PROGRAMS = ("/api/", "/webhooks/", "/metrics")
 UNENCRYPTED = (
-    "This is spoken over https alone. What was sent without it, such as a token, may have been "
+    "Only https is accepted here. What was sent without it, such as a token, may have been "
     "read on its way: replace it. If it was sent over https, the proxy leaves out "
     "X-Forwarded-Proto, or TRUST_PROXY is not set."
 )

@@ -23,7 +23,7 @@ def check_empty(request: Request) -> None:
         raise ValidationError({"body": ["Send nothing, or an object without fields."]})
     if request.data:
         raise ValidationError(
-            {name: ["Unknown field. Nothing is to be sent here."] for name in sorted(request.data)}
+            {name: ["Unknown field. Send no fields here."] for name in sorted(request.data)}
         )
 
 

@@ -58,7 +58,7 @@ class TooManyRequests(AppError):
 
     def __init__(self, standing: Standing) -> None:
         super().__init__(
-            f"Only {standing.limit} {standing.policy.counted} are taken a minute. "
+            f"Only {standing.limit} {standing.policy.counted} are accepted a minute. "
             f"Try again in {standing.resets_in} s.",
             headers={"Retry-After": str(standing.resets_in)},
         )

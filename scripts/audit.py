@@ -42,8 +42,8 @@ def lines_of(dependencies: list[dict[str, Any]]) -> Iterator[str]:
         return
     for dependency in known:
         for found in dependency["vulns"]:
-            mended = ", ".join(found["fix_versions"]) or "no version"
-            yield f"{dependency['name']} {dependency['version']}: {found['id']}, mended in {mended}"
+            fixed = ", ".join(found["fix_versions"]) or "no version"
+            yield f"{dependency['name']} {dependency['version']}: {found['id']}, fixed in {fixed}"
     number = sum(len(dependency["vulns"]) for dependency in known)
     yield f"{len(known)} of {len(dependencies)} packages audited: {number} known vulnerabilities."
 

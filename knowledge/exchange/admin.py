@@ -139,7 +139,7 @@ class ExchangeMixin(ImportExportMixin):
 
     def process_result(self, result: Result, request: HttpRequest) -> HttpResponse:
         if result.has_errors() or result.has_validation_errors():
-            message = "Nothing was imported: what is stored has changed meanwhile. Try again."
+            message = "Nothing was imported: what is stored has changed since. Try again."
             return self._again(request, message)
         return super().process_result(result, request)
 

@@ -39,13 +39,13 @@ def check_phrase(phrase: str) -> None:
     a phrase can then not be a phrase itself.
     """
     if not phrase:
-        raise ValueError("Write the words that answers are to lose.")
+        raise ValueError("Write the words to take out of answers.")
     if unsafe := next((it for it in phrase if not it.isprintable()), None):
         raise ValueError(f"Remove the invisible character U+{ord(unsafe):04X}.")
     if not phrase[0].isalnum():
         raise ValueError(
             f"Begin with a letter or a digit, not with “{phrase[0]}”: hashes, numbers, quote and "
-            "bold marks before a phrase go with it anyhow."
+            "bold marks before a phrase go with it anyway."
         )
     if sum(character.isalpha() for character in phrase) < FEWEST_LETTERS:
         raise ValueError(f"Use at least {FEWEST_LETTERS} letters, or it is found everywhere.")

@@ -14,9 +14,9 @@ MODEL_WORDS = 500
 
 # What users can do about it, by the code of the provider's reason.
 REASON_ADVICE = {
-    "rate_limit_exceeded": "The provider has too much to do for this site just now. Wait a few "
+    "rate_limit_exceeded": "The provider is too busy for this site just now. Wait a few "
     "minutes, then retry it.",
-    NO_QUOTA: "What this site may use at the provider is used up. Retrying does not help before an "
+    NO_QUOTA: "This site's quota at the provider is used up. Retrying does not help before an "
     "administrator has raised the quota there.",
     "invalid_prompt": "The provider does not accept the question. Retrying it as it is does not "
     "help: ask it in other words.",

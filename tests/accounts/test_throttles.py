@@ -57,7 +57,9 @@ def test_beyond_the_limit_it_is_429_with_when_to_try_again(
     assert (refused.status_code, body["error"], body["statusCode"]) == (429, "TooManyRequests", 429)
     assert refused.headers["Retry-After"] == "45"
     assert refused.headers["RateLimit"] == '"token";r=0;t=45'
-    assert "Only 2 requests with a token are taken a minute. Try again in 45 s." in body["message"]
+    assert (
+        "Only 2 requests with a token are accepted a minute. Try again in 45 s." in body["message"]
+    )
 
 
 def test_the_next_minute_starts_anew(

@@ -26,7 +26,7 @@ def say(monkeypatch: pytest.MonkeyPatch, code: str) -> int:
             [SOUND, OPEN, UNKNOWN],
             1,
             [
-                "open 2.0: CVE-1, mended in 2.1",
+                "open 2.0: CVE-1, fixed in 2.1",
                 "2 of 3 packages audited: 1 known vulnerabilities.",
             ],
         ),

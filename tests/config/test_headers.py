@@ -134,7 +134,7 @@ def https(settings: Settings) -> None:
 def test_programs_are_not_redirected_but_told(analyst: User, place: str) -> None:
     response = ApiClient(analyst).post(place)
     assert response.status_code == 403
-    assert "over https alone" in response.json()["message"]
+    assert "Only https is accepted" in response.json()["message"]
 
 
 @pytest.mark.usefixtures("https")

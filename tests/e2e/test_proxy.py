@@ -95,7 +95,7 @@ def test_a_program_without_tls_is_told_so_and_a_probe_is_answered(sites: list[Si
     for site in sites:
         refused = site.get("/api/v1/me")
         assert refused.status_code == 403
-        assert "over https alone" in refused.json()["message"]
+        assert "Only https is accepted" in refused.json()["message"]
         assert site.get("/healthz").status_code == 200
 
 

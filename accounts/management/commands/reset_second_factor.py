@@ -9,7 +9,7 @@ from accounts.models import User
 class Command(BaseCommand):
     help = (
         "Turns a user's second factor off, for an administrator who has lost both the app and the "
-        "recovery codes. Where it is required they set it up anew when they next sign in."
+        "recovery codes. Where it is required they set it up again when they next sign in."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
