@@ -76,7 +76,7 @@ class User:
             self._wonder_at(answer)
             await self._pause()
 
-    async def ask_on(self, ident: str, question: Question) -> str:
+    async def ask_follow_up(self, ident: str, question: Question) -> str:
         return await self.ask(question, f"simulations/{ident}/follow-ups")
 
     async def cancel(self, ident: str) -> None:
@@ -182,7 +182,7 @@ class Crowd:
         if question.wish == "cancel":
             await asker.cancel(ident)
         if question.wish == "follow up" and (
-            next_ident := await asker.ask_on(ident, question.next)
+            next_ident := await asker.ask_follow_up(ident, question.next)
         ):
             await asker.follow(next_ident)
         await asker.follow(ident)

@@ -57,7 +57,7 @@ def ask_for_a_tool(user: User) -> None:
     services.submit(user, f"{QUERY} {TOOL_CALL}")
 
 
-def ask_on(user: User) -> None:
+def ask_follow_up(user: User) -> None:
     """A second question in the conversation of a first one, which is answered by then."""
     first = services.submit(user, QUERY)
     work()
@@ -80,7 +80,7 @@ LIVES = {
     for life in [
         Life("question", ask),
         Life("tool", ask_for_a_tool, tool_calls=1),
-        Life("follow-up", ask_on),
+        Life("follow-up", ask_follow_up),
         Life("cancel", ask, meanwhile=cancel_what_runs, ends=STOPPED, latency=1.0),
         Life("cancel-unseen", ask, after_kill=cancel, ends=STOPPED, latency=0.5),
         Life("timeout", ask, ends=OUT_OF_TIME, latency=1.5, run_timeout=0.2),

@@ -39,7 +39,9 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
-def test_a_restored_database_answers_and_asks_on(template: Template, tmp_path: Path) -> None:
+def test_a_restored_database_has_its_answers_and_takes_questions(
+    template: Template, tmp_path: Path
+) -> None:
     dump = str(tmp_path / "sitrep.dump")
     (tmp_path / "old").mkdir()
     old = Stack(tmp_path / "old", template, "responses")
