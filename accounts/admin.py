@@ -54,8 +54,8 @@ class AuditEntryAdmin(WithholdsArticles, ReadOnly, LargeTable, admin.ModelAdmin)
 class UserAdmin(LargeTable, DjangoUserAdmin):
     form = UserForm
     add_form = NewUserForm
-    list_display = ["username", "email", "role", "module_list", "limit", "is_active"]
-    list_display += ["two_factors", "last_login"]
+    list_display = ["username", "role", "module_list", "limit", "is_active", "two_factors"]
+    list_display += ["last_login"]
     list_filter = ["role", "is_active", ("second_factor_since", admin.EmptyFieldListFilter)]
     search_fields = ["username", "email", "first_name", "last_name"]
     filter_horizontal = []

@@ -93,15 +93,7 @@ class UncleanedFilter(admin.SimpleListFilter):
 
 @admin.register(Simulation)
 class SimulationAdmin(WithholdsArticles, ReadOnly, LargeTable, admin.ModelAdmin):
-    list_display = [
-        "excerpt",
-        "owner",
-        "status",
-        "extra_runs",
-        "tokens_used",
-        "created_at",
-        "finished_at",
-    ]
+    list_display = ["excerpt", "owner", "status", "extra_runs", "tokens_used", "created_at"]
     list_filter = ["status", ExtraRunsFilter, UncleanedFilter, "created_at"]
     list_select_related = ["owner"]
     search_fields = ["query", "owner__username", "id"]

@@ -109,8 +109,18 @@ def test_a_page_is_light_accessible_and_fits_a_phone(
     found = [*examine(visitor.page, "light"), *examine(visitor.page, "dark", COLOURS)]
     assert not found, "\n".join(found)
     expect_to_fit(visitor.page, PHONE)
+    expect_lists_to_fit(visitor.page)
     if request.config.getoption("pictures"):
         take_pictures(visitor, case)
+
+
+def expect_lists_to_fit(page: Page) -> None:
+    """The admin scrolls a list sideways that is wider than its place beside menu and filters."""
+    page.set_viewport_size(PICTURE)
+    for widths in page.locator("#changelist .results").evaluate_all(
+        "lists => lists.map(list => [list.scrollWidth, list.clientWidth])"
+    ):
+        assert widths[0] <= widths[1]
 
 
 def take_pictures(visitor: Visitor, case: PageCase) -> None:
