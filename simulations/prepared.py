@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import update_wrapper
+from types import NoneType
 from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
@@ -129,10 +130,16 @@ def _placeholder(
     parameter: inspect.Parameter, lengths: dict[str, int]
 ) -> Parameter | list[Parameter]:
     if parameter.name not in lengths:
-        return Parameter(parameter.name, FIELDS[parameter.annotation]())
+        return Parameter(parameter.name, FIELDS[_kind_of(parameter.annotation)]())
     [kind] = get_args(parameter.annotation)
     numbers = range(lengths[parameter.name])
     return [Parameter((parameter.name, number), FIELDS[kind]()) for number in numbers]
+
+
+def _kind_of(annotation: Any) -> type:
+    """`int` of `int | None` too: NULL is written like any other value."""
+    [kind] = {*(get_args(annotation) or [annotation])} - {NoneType}
+    return kind
 
 
 class PreparedInsert:
