@@ -148,7 +148,7 @@ class Keyword(Revised):
 
     phrase = models.CharField(max_length=200)
     whole_word = models.BooleanField(
-        default=False, help_text="Count it only where no letter or digit touches it."
+        default=False, help_text="Find it only where no letter, digit or underscore touches it."
     )
     position = models.PositiveIntegerField(
         default=next_position, db_index=True, help_text="Keywords with a lower number come first."

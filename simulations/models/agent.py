@@ -57,7 +57,7 @@ class Agent(Audited):
         null=True,
         blank=True,
         related_name="agents",
-        help_text="Empty: the default one, whichever it is then.",
+        help_text="Empty: the one that is the default when it runs.",
     )
     owner = models.ForeignKey(
         User,

@@ -49,8 +49,8 @@ class AnswerRule(Revised):
 
     phrase = models.CharField(
         max_length=LONGEST_PHRASE,
-        help_text="Plain text, found in either case. Write “ – ” where there may be a dash, spaces "
-        "or neither.",
+        help_text="Plain text; case makes no difference. Write “ – ” where there may be a dash, "
+        "spaces or neither.",
     )
     kind = models.CharField(
         max_length=16,
@@ -65,7 +65,8 @@ class AnswerRule(Revised):
     is_active = models.BooleanField("active", default=True)
     position = models.PositiveIntegerField(
         default=next_rule_position,
-        help_text="Disclaimers are taken out in this order. Of headers the longest that fits is.",
+        help_text="The order in which disclaimers are taken out. Of several headers that fit, the "
+        "longest is.",
     )
 
     objects = AnswerRuleQuerySet.as_manager()
