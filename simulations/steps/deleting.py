@@ -64,7 +64,8 @@ class DeleteRemote(Step):
                 )
 
     def fail(self, error: ProviderError) -> None:
-        if error.status == 404:
+        """What is unknown twice in a row is gone; once, a gateway may have said so."""
+        if error.status == 404 and self.deletion.error == error.code:
             self.apply(result=True)
             return
         attempts = self.deletion.attempts + 1

@@ -232,7 +232,14 @@ class StartRun(StartingStep):
             self.reschedule(BUSY_WAIT)
         else:
             self._withdraw(error)
-            super().fail(error)
+            if error.is_refusal and self._has_paid_rounds_that_outlive_it():
+                self.retry(error)
+            else:
+                super().fail(error)
+
+    def _has_paid_rounds_that_outlive_it(self) -> bool:
+        before = self._run_of_the_round_before()
+        return before is not None and self.outlives_refusal(before)
 
     def give_up(self, error: ProviderError) -> None:
         assistant = self.simulation.assistant.name

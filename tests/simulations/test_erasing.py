@@ -382,6 +382,34 @@ def test_a_question_that_could_not_be_posted_leaves_nothing_behind(
     assert statuses(emulator, places(emulator)) == {404}
 
 
+def test_one_404_is_no_proof_that_something_is_deleted(
+    emulator: EmulatorProcess,
+    analyst: User,
+    drive: Drive,
+    protocol: str,
+    settle: Callable[[], None],
+) -> None:
+    drive(services.submit(analyst, "A question?"))
+    emulator.arm("404", "any")
+    request_erasure(analyst)
+    settle()
+    assert statuses(emulator, places(emulator)) == {404}
+
+
+def test_what_is_gone_at_the_provider_counts_as_deleted(
+    emulator: EmulatorProcess,
+    analyst: User,
+    drive: Drive,
+    protocol: str,
+    settle: Callable[[], None],
+) -> None:
+    drive(services.submit(analyst, "A question?"))
+    emulator.reset()
+    request_erasure(analyst)
+    settle()
+    assert Erasure.objects.get().remote_failed == 0
+
+
 def test_nobody_erases_themselves_or_without_the_role(admin: User, analyst: User) -> None:
     path = f"/admin/accounts/user/{admin.pk}/erase/"
     assert b"That is you" in sign_in(admin).post(path, {"username": "admin"}).content

@@ -12,6 +12,7 @@ from knowledge.models import Article
 from simulations import services
 from simulations.engine import Engine
 from simulations.models import Assistant, Run, Simulation, Status, ToolCall
+from simulations.steps.base import REFUSALS_OUTLIVED
 from simulations.turns import building
 from simulations.turns.tools import (
     MAX_ARTICLES,
@@ -347,6 +348,25 @@ def test_the_provider_names_the_next_poll_when_it_takes_the_outputs(
     simulation.refresh_from_db()
     wait = (simulation.due_at - simulation.round_started_at).total_seconds()
     assert wait == pytest.approx(7, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["401", "403", "404"])
+def test_rounds_that_are_paid_for_outlive_a_few_refusals(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, protocol: str, kind: str
+) -> None:
+    simulation = services.submit(analyst, asking())
+    take_steps_until(engine, awaiting_outputs)
+    emulator.arm(kind, send_outputs_operation(protocol), count=REFUSALS_OUTLIVED)
+    assert drive(simulation).status == Status.COMPLETED
+
+
+def test_rounds_whose_outputs_stay_refused_fail(
+    emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, protocol: str
+) -> None:
+    simulation = services.submit(analyst, asking())
+    take_steps_until(engine, awaiting_outputs)
+    emulator.arm("403", send_outputs_operation(protocol), count=1_000)
+    assert drive(simulation).error_code == "provider_auth"
 
 
 @pytest.mark.usefixtures("assistants")
