@@ -216,15 +216,18 @@ def _accept(
     agent: Agent | None = None,
 ) -> Simulation:
     assistant = assistant or Assistant.objects.get_or_create_default()
+    if replayed := _find_replay(owner, idempotency_key, request_digest):
+        spend(REPLAYS, owner.pk)
+        return replayed
+    if agent is None:  # else it is a schedule's, or an administrator's and not the owner's
+        spend(SUBMISSIONS, owner.pk)
     with transaction.atomic():
         # The lock makes count and insert one: concurrent submissions of a user take turns.
         # SQLite has no row locks; there the transaction is IMMEDIATE.
         locked = User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+        # The same request may have come through since.
         if replayed := _find_replay(locked, idempotency_key, request_digest):
-            spend(REPLAYS, owner.pk)
             return replayed
-        if agent is None:  # else it is a schedule's, or an administrator's and not the owner's
-            spend(SUBMISSIONS, owner.pk)
         _check_followed(follows)
         _check_retried(retry_of)
         _check_agent(agent)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -131,6 +132,22 @@ def test_new_simulations_and_their_replays_have_limits_of_their_own(
     assert replays[0].headers["Idempotent-Replayed"] == "true"
     assert "repeated requests" in replays[3].json()["message"]
     assert Simulation.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_cache_holds_no_lock(
+    analyst: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.THROTTLE_SUBMISSIONS = settings.THROTTLE_REPLAYS = 9
+    client, counted, count = ApiClient(analyst), [], throttling.counter.raise_by_one
+
+    def watch(key: str) -> int | None:
+        counted.append((key.split(":")[1], connection.in_atomic_block))
+        return count(key)
+
+    monkeypatch.setattr(throttling.counter, "raise_by_one", watch)
+    assert [submit(client, "key").status_code for _ in range(2)] == [202, 202]
+    assert counted == [("submissions", False), ("replays", False)]
 
 
 def test_what_a_throttle_refused_can_be_sent_again_with_its_key(
