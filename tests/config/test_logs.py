@@ -216,12 +216,12 @@ def test_who_is_refused_is_told(lines: io.StringIO, analyst: User) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(analyst)
     browser.post("/simulations/new/", {"query": CANARY})
-    browser.get("/usage/")
+    browser.get("/agents/")
     told = [line for line in parsed(lines) if line["logger"] == "sitrep.request"]
     assert [(line["route"], line["status"], line["user_id"]) for line in told] == [
         ("api/v1/agents", 403, analyst.pk),
         ("simulations/new/", 403, analyst.pk),
-        ("usage/", 403, analyst.pk),
+        ("agents/", 403, analyst.pk),
     ]
 
 
