@@ -25,7 +25,7 @@ from simulations.models import (
 from simulations.prepared import PreparedInsert, PreparedUpdate, Update
 from simulations.providers import sends_instructions
 from simulations.providers.base import OpenedTurn, Provider, ProviderError, RunSnapshot, Turn
-from simulations.steps.base import BUSY_WAIT, Step
+from simulations.steps.base import BUSY_WAIT, REFUSALS_OUTLIVED, Step
 from simulations.turns.building import build_turn, ground
 from simulations.turns.failures import describe_refusal, describe_refused_run
 from simulations.turns.outcomes import (
@@ -117,6 +117,14 @@ class OpenTurn(StartingStep):
         if result.is_ready:
             return StartOpenedTurn(self.simulation, self.pacing)
         return OpenTurn(self.simulation, self.pacing) if self._renew_lease() else None
+
+    def fail(self, error: ProviderError) -> None:
+        """Earlier answers are in the conversation: one 404 is no proof that it is gone."""
+        is_unknown = error.status == 404 and bool(self.simulation.conversation.provider_id)
+        if is_unknown and self.simulation.failed_attempts < REFUSALS_OUTLIVED:
+            self.retry(error)
+        else:
+            super().fail(error)
 
     def _renew_lease(self) -> int:
         return self.fenced().update(due_at=Now() + settings.STEP_LEASE)

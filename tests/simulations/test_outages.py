@@ -447,6 +447,14 @@ def test_a_question_posted_to_a_thread_before_is_not_posted_again(
     assert emulator.counts()["add_message"] == 2
 
 
+def test_a_follow_up_outlives_a_few_404_of_its_conversation(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str
+) -> None:
+    earlier = drive(services.submit(analyst, "A question?"))
+    emulator.arm("404", "list", count=REFUSALS_OUTLIVED)
+    assert drive(services.follow_up(analyst, earlier, "And then?")).status == Status.COMPLETED
+
+
 def test_a_rate_limited_poll_waits_as_asked_but_not_for_ever(
     emulator: EmulatorProcess, engine: Engine, analyst: User
 ) -> None:
