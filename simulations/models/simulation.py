@@ -222,9 +222,10 @@ class Simulation(models.Model):
             ),
             # It also counts them for the metrics.
             models.Index(fields=["status", "-created_at", "-id"], name="simulation_status"),
-            # Usage is counted in it alone: rows are long. It is written once, when one is over.
+            # Usage is counted in it alone, and joined by it with runs: rows are long. It is written
+            # once, when one is over.
             models.Index(
-                fields=["created_at", "owner", "assistant", "status", "finished_at", "tokens_used"],
+                fields=["created_at", "owner", "assistant", "status", "finished_at", "id"],
                 name="simulation_usage",
                 condition=Q(finished_at__isnull=False),
             ),
