@@ -84,6 +84,15 @@ def rate_limited(retry_after: float | None) -> ApiError:
     )
 
 
+def no_quota() -> ApiError:
+    return ApiError(
+        429,
+        "You exceeded your current quota, please check your plan and billing details.",
+        kind="insufficient_quota",
+        code="insufficient_quota",
+    )
+
+
 def server_error() -> ApiError:
     return ApiError(
         500,

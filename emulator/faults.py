@@ -15,6 +15,7 @@ from emulator.errors import (
     gateway_timeout,
     invalid,
     invalid_key,
+    no_quota,
     not_found,
     rate_limited,
     server_error,
@@ -22,7 +23,7 @@ from emulator.errors import (
 )
 from emulator.reading import integer, non_negative, one_of, positive_int
 
-BEFORE = ("401", "403", "404", "429", "500", "timeout", "reset")
+BEFORE = ("401", "403", "404", "429", "no_quota", "500", "timeout", "reset")
 """Kinds that hit before the call is carried out: nothing of it is in the ledger."""
 AFTER = ("drop", "accept_then_hang", "slow", "truncated")
 """Kinds that hit after it: the ledger has it, the client doesn't hear of it, or late."""
@@ -90,6 +91,7 @@ class Fault:
             "403": forbidden(),
             "404": not_found("The requested resource was not found."),
             "429": rate_limited(self.retry_after),
+            "no_quota": no_quota(),
             "500": server_error(),
         }
         return refusals.get(self.kind) or gateway_timeout()

@@ -156,9 +156,9 @@ class ProviderError(Exception):
 
     @property
     def is_refusal(self) -> bool:
-        """The server doesn't know us, or what is asked about. It may pass: keys are exchanged, and
-        gateways answer for servers that are away."""
-        return self.status in {401, 403, 404}
+        """The server doesn't know us, or what is asked about, or takes no more of us. It may pass:
+        keys are exchanged, gateways answer for servers that are away, and quotas are raised."""
+        return self.status in {401, 403, 404} or self.code == NO_QUOTA
 
 
 class Provider(Protocol):

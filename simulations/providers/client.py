@@ -13,7 +13,7 @@ import openai
 from django.conf import settings
 
 from config.request_id import current_request_id
-from simulations.providers.base import ProviderError, word
+from simulations.providers.base import NO_QUOTA, ProviderError, word
 
 POLL_TIMEOUT = 3.0
 CREATE_TIMEOUT = 10.0
@@ -126,12 +126,13 @@ def translated_errors() -> Iterator[None]:
 
 
 def _from_status(error: openai.APIStatusError) -> ProviderError:
-    status = error.status_code
-    # 409 is the provider's own "try again"; a 408 or a 5xx may hide an accepted request.
+    status, code = error.status_code, _code(error)
+    # 409 is the provider's own "try again"; a 408 or a 5xx may hide an accepted request. Of the
+    # 429s, that of an exhausted quota lasts until somebody pays.
     return ProviderError(
         _message(error),
-        code=_code(error),
-        retryable=status in {408, 409, 429} or status >= 500,
+        code=code,
+        retryable=(status in {408, 409, 429} or status >= 500) and code != NO_QUOTA,
         ambiguous=status == 408 or status >= 500,
         retry_after=_retry_after(error.response.headers),
         status=status,

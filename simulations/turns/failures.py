@@ -132,9 +132,11 @@ def describe_refusal(error: ProviderError) -> dict[str, Any]:
             "OPENAI_API_KEY and what it may use.",
             "error_detail": error.message,
         }
+    advice = REASON_ADVICE.get(
+        error.code, "An administrator can see its reasons beside this simulation."
+    )
     return {
         "code": ErrorCode.PROVIDER_REFUSED,
-        "message": f"The provider refused the request ({error.code}). An administrator can see "
-        "its reasons beside this simulation.",
+        "message": f"The provider refused the request ({error.code}). {advice}",
         "error_detail": error.message,
     }

@@ -18,7 +18,7 @@ from tests.chaos.services import missing
 from tests.chaos.soak import soak
 
 # With these a row fails for good, as it should: nothing to recover from.
-REFUSALS = {"401", "403", "404"}
+REFUSALS = {"401", "403", "404", "no_quota"}
 
 SHORT = Plan(
     seed=1,

@@ -113,6 +113,16 @@ def test_creates_that_fail_for_ever_end_as_failed_and_charged(
     assert Simulation.objects.charged().count() == 1
 
 
+def test_an_exhausted_quota_is_told_at_once_and_charged_to_nobody(
+    emulator: EmulatorProcess, drive: Drive, analyst: User, protocol: str
+) -> None:
+    emulator.arm("no_quota", "start_run")
+    simulation = drive(services.submit(analyst, "A question?"))
+    assert (simulation.error_code, simulation.error_status) == ("provider_refused", 502)
+    assert "(insufficient_quota). This site's quota" in simulation.error_message
+    assert not Simulation.objects.charged().exists()
+
+
 def test_waits_grow_while_creates_fail(
     emulator: EmulatorProcess, engine: Engine, analyst: User
 ) -> None:

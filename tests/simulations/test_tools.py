@@ -350,7 +350,7 @@ def test_the_provider_names_the_next_poll_when_it_takes_the_outputs(
     assert wait == pytest.approx(7, abs=0.01)
 
 
-@pytest.mark.parametrize("kind", ["401", "403", "404"])
+@pytest.mark.parametrize("kind", ["401", "403", "404", "no_quota"])
 def test_rounds_that_are_paid_for_outlive_a_few_refusals(
     emulator: EmulatorProcess, engine: Engine, drive: Drive, analyst: User, protocol: str, kind: str
 ) -> None:
