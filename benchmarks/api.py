@@ -20,10 +20,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit
 
-import psycopg
-
+from benchmarks.shared_parts.databases import postgresql
 from scripts import service
 from tests import services
 
@@ -98,19 +97,7 @@ class Site:
         yield self.ask(SUBMIT, LIST, body={"query": f"What about {uuid.uuid4()}?"})
 
 
-@contextmanager
-def database(template: str = "template1") -> Iterator[str]:
-    name = f"sitrep_api_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(services.DATABASE_URL, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        try:
-            yield name
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def environment(database: str) -> dict[str, str]:
-    url = urlunsplit(urlsplit(services.DATABASE_URL)._replace(path=f"/{database}"))
+def environment(url: str) -> dict[str, str]:
     product = {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": SETTINGS, "LOG_LEVEL": "WARNING"}
     product |= {"METRICS_TOKEN": "of-this-benchmark-alone"}
     return os.environ | services.environment() | product
@@ -119,10 +106,10 @@ def environment(database: str) -> dict[str, str]:
 @contextmanager
 def site(template: str, rows: int) -> Iterator[Site]:
     port = service.free_port()
-    with database(template) as name:
+    with postgresql(template) as url:
         command = [sys.executable, "-m", "benchmarks.api_parts.filling", str(rows)]
-        filled = subprocess.run(command, env=environment(name), check=True, capture_output=True)
-        process = subprocess.Popen(service.web(HOST, port), env=environment(name))
+        filled = subprocess.run(command, env=environment(url), check=True, capture_output=True)
+        process = subprocess.Popen(service.web(HOST, port), env=environment(url))
         try:
             wait_for(port)
             yield Site(port, **json.loads(filled.stdout))
@@ -179,9 +166,10 @@ def main() -> None:
         print(f"Not run: no PostgreSQL at {services.place(services.DATABASE_URL)}")
         return
     with ExitStack() as stack:
-        empty = stack.enter_context(database())
+        empty = stack.enter_context(postgresql())
         service.manage(environment(empty), "migrate", "--verbosity", "0")
-        few, many = (stack.enter_context(site(empty, number)) for number in (FEW, rows))
+        name = urlsplit(empty).path.removeprefix("/")
+        few, many = (stack.enter_context(site(name, number)) for number in (FEW, rows))
         run([few, many], arguments.rounds)
         report(few, many, rows)
 

@@ -12,19 +12,15 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import accumulate
-from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
-from urllib.parse import urlsplit, urlunsplit
 
 import django
-import psycopg
 from django.core.management import call_command
 
+from benchmarks.shared_parts.databases import databases
 from tests import services
 
 SHORT, FULL = 3_000, 100_000
@@ -144,23 +140,6 @@ def run_here(articles: int) -> None:
     measure(corpus)
 
 
-@contextmanager
-def sqlite() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="sitrep-search-") as directory:
-        yield f"sqlite:///{Path(directory) / 'search.sqlite3'}"
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    name = f"sitrep_search_{os.getpid()}"
-    with psycopg.connect(services.DATABASE_URL, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlunsplit(urlsplit(services.DATABASE_URL)._replace(path=f"/{name}"))
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search")
     parser.add_argument("--full", action="store_true", help=f"{FULL:,} articles; some 12 minutes")
@@ -171,8 +150,7 @@ def main() -> None:
     if arguments.here:
         run_here(articles)
         return
-    databases = [sqlite, postgresql] if services.answers(services.DATABASE_URL) else [sqlite]
-    for database in databases:
+    for database in databases():
         with database() as url:
             command = [sys.executable, "-m", "benchmarks.search", "--here", "--articles"]
             environment = os.environ | services.environment() | {"DATABASE_URL": url}

@@ -13,22 +13,16 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import django
-import psycopg
 from django.core.management import call_command
 
+from benchmarks.shared_parts.databases import databases
 from tests import services
 
 if TYPE_CHECKING:
@@ -149,23 +143,6 @@ def measure(url: str, rows: int) -> dict[str, float]:
     return json.loads(measured.stdout.splitlines()[-1])
 
 
-@contextmanager
-def sqlite() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="sitrep-usage-") as directory:
-        yield f"sqlite:///{Path(directory) / 'usage.sqlite3'}"
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    name = f"sitrep_usage_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(services.DATABASE_URL, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlunsplit(urlsplit(services.DATABASE_URL)._replace(path=f"/{name}"))
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.usage")
     parser.add_argument("--full", action="store_true", help=f"{FULL:,} rows; some minutes")
@@ -176,8 +153,7 @@ def main() -> None:
     if arguments.here:
         run_here(rows)
         return
-    databases = [sqlite, postgresql] if services.answers(services.DATABASE_URL) else [sqlite]
-    for database in databases:
+    for database in databases():
         taken = []
         for number in (FEW, rows):
             with database() as url:
