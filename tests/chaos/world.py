@@ -140,8 +140,10 @@ class World:
 
     async def _start_web(self, protocol: str) -> None:
         port = service.free_port()
-        self.urls.append(f"http://{HOST}:{port}")
-        environment = {"OPENAI_PROTOCOL": protocol, "PORT": str(port)}
+        url = f"http://{HOST}:{port}"
+        self.urls.append(url)
+        # Lists link to their next page there.
+        environment = {"OPENAI_PROTOCOL": protocol, "PORT": str(port), "FRONTEND_URL": url}
         await self._start(f"web-{protocol}", service.web(HOST, port), environment)
 
     async def _start(
