@@ -5,6 +5,8 @@ Users see theirs, and end them one by one.
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
@@ -43,24 +45,29 @@ class BrowserSession(AbstractBaseSession):
         """Names it on a page; the key itself would let one in."""
         return salted_hmac("accounts.BrowserSession", self.session_key).hexdigest()[:16]
 
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        return self.get_decoded()
+
     @property
     def began_at(self) -> datetime:
-        return began_at(self.get_decoded())
+        return began_at(self.content)
 
     @property
     def browser(self) -> str:
-        return self.get_decoded().get(BROWSER, "")
+        return self.content.get(BROWSER, "")
 
     def lets_in(self, user: AbstractBaseUser) -> bool:
         """Not after a change of how they sign in, although the row is still there."""
-        signed_in_with = self.get_decoded().get(HASH_SESSION_KEY, "")
+        signed_in_with = self.content.get(HASH_SESSION_KEY, "")
         return constant_time_compare(signed_in_with, user.get_session_auth_hash())
 
 
 def sessions_of(user: AbstractBaseUser) -> list[BrowserSession]:
     """Where they are signed in, the latest first."""
     rows = BrowserSession.objects.filter(user=user, expire_date__gt=now())
-    return sorted((row for row in rows if row.lets_in(user)), key=lambda row: row.began_at)[::-1]
+    current = (row for row in rows if row.lets_in(user))
+    return sorted(current, key=attrgetter("began_at"), reverse=True)
 
 
 @receiver(user_logged_in)
