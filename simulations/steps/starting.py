@@ -28,10 +28,7 @@ from simulations.providers.base import OpenedTurn, Provider, ProviderError, RunS
 from simulations.steps.base import BUSY_WAIT, REFUSALS_OUTLIVED, Step
 from simulations.turns.building import build_turn, ground
 from simulations.turns.failures import describe_refusal, describe_refused_run
-from simulations.turns.outcomes import (
-    accept_run,
-    fail_simulation,
-)
+from simulations.turns.outcomes import accept_run, fail_simulation
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +37,8 @@ GATE_VALIDITY = 3.0
 
 GONE = {
     "code": ErrorCode.CONVERSATION_GONE,
-    "message": "The provider does not know this conversation any more. Ask it as a new question.",
+    "message": "The provider does not know this conversation any more. "
+    "Retry it as a new question, which knows nothing of those before it.",
 }
 
 
